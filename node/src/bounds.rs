@@ -1,0 +1,30 @@
+//! Every limit on what a peer can fill: name, value, reason.
+
+/// Items of one peer that wait for a verdict; more are dropped. Bounds every mailbox together with the next.
+pub const UNJUDGED_PER_PEER: usize = 16;
+/// Items of all peers that wait for a verdict.
+pub const UNJUDGED: usize = 256;
+/// Misbehaviour at which a peer is banned; the points are in `Refused::blame`.
+pub const BAN_SCORE: u32 = 100;
+/// Orphans in the pool: Bitcoin Core's old default.
+pub const ORPHANS: usize = 100;
+/// Bytes of transactions in the pool: a few hundred full lab blocks.
+pub const POOL_BYTES: usize = 20_000_000;
+/// Ancestors and descendants a pooled transaction may have, itself included: Bitcoin Core's default.
+pub const POOL_FAMILY: usize = 25;
+/// Seconds a transaction may wait in the pool: Bitcoin Core's two weeks, in lab time two hours.
+pub const POOL_EXPIRY_SECONDS: u32 = 7_200;
+/// Compact blocks being completed at once.
+pub const RECONSTRUCTIONS: usize = 16;
+/// Blocks kept although their parent's header is unknown: none are; their header is asked for instead.
+pub const UNCONNECTED_HEADERS: usize = 0;
+/// Header trees may hold this many headers beside the best chain before low-work ones are refused.
+pub const SIDE_HEADERS: usize = 50_000;
+/// Addresses in the book.
+pub const ADDRESSES: usize = 1_000;
+/// Headers in one response: Bitcoin's.
+pub const HEADERS_PER_RESPONSE: usize = 2_000;
+/// Blocks in one response.
+pub const BLOCKS_PER_RESPONSE: usize = 16;
+/// Seconds a peer may take for a response before another is asked.
+pub const RESPONSE_SECONDS: u64 = 10;

@@ -1,0 +1,361 @@
+//! The node's only door: `Question` → `Answer`, and the stream of `Event`s it emits. All of it can be serialised,
+//! so the same words work in one process, over a pipe and in a file.
+
+use std::sync::Arc;
+
+use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid, Work};
+use schism_wire::{Multiaddr, PeerId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::chain::{Coin, Refused, Tip};
+
+/// What can be asked of a node, or asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Question {
+    /// The best tip, the ledger's digest and its supply.
+    Ledger,
+    /// Every leaf of the block tree.
+    Tips,
+    /// One block of the tree.
+    Block {
+        /// Its hash.
+        hash: BlockHash,
+    },
+    /// Unspent coins that pay to any of these scripts, at most `limit`.
+    Coins {
+        /// Scripts to look for, whole.
+        scripts: Vec<ScriptBuf>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// What the pool holds.
+    Pool,
+    /// Judge a transaction and relay it.
+    Submit {
+        /// The transaction.
+        #[serde(with = "bitcoin::consensus::serde::With::<bitcoin::consensus::serde::Hex>")]
+        transaction: Transaction,
+    },
+    /// Judge a block and relay it.
+    SubmitBlock {
+        /// The block.
+        #[serde(with = "bitcoin::consensus::serde::With::<bitcoin::consensus::serde::Hex>")]
+        block: Block,
+    },
+    /// Mine this many blocks at once, one on the other, on the current template.
+    Mine {
+        /// How many.
+        blocks: u32,
+    },
+    /// Change the miner's hash rate, in hashes per second; 0 stops it.
+    SetHashRate {
+        /// Hashes per second.
+        hashes_per_second: f64,
+    },
+    /// Connected peers, scores, bans, traffic.
+    Peers,
+    /// Keep a connection to this peer.
+    Dial {
+        /// Who.
+        peer: PeerId,
+        /// Where.
+        address: Multiaddr,
+    },
+    /// Close the connections to this peer and do not redial it by oneself.
+    Hang {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Refuse this peer until told otherwise.
+    Ban {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Lift a ban.
+    Unban {
+        /// Who.
+        peer: PeerId,
+    },
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Question::Ledger`].
+    Ledger(LedgerState),
+    /// To [`Question::Tips`], best first.
+    Tips {
+        /// Leaves of the tree with whether each is on the best chain, fully validated, or headers only.
+        tips: Vec<ChainTip>,
+    },
+    /// To [`Question::Block`]: consensus bytes as hex, or nothing when the body is not here.
+    Block {
+        /// The block.
+        hex: Option<String>,
+    },
+    /// To [`Question::Coins`].
+    Coins {
+        /// Outpoint and coin, ordered by outpoint.
+        coins: Vec<(OutPoint, Coin)>,
+    },
+    /// To [`Question::Pool`].
+    Pool(PoolState),
+    /// To [`Question::Submit`] and [`Question::SubmitBlock`]: it was accepted.
+    Accepted,
+    /// To the same: it was not.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+    /// To [`Question::Mine`]: the hashes, oldest first.
+    Mined {
+        /// Hashes.
+        blocks: Vec<BlockHash>,
+    },
+    /// To [`Question::Peers`].
+    Peers(PeersState),
+    /// Done; there is nothing to say.
+    Done,
+}
+
+/// The ledger in a few numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerState {
+    /// The best tip.
+    pub tip: Tip,
+    /// Sum modulo 2²⁵⁶ of SHA-256 over every unspent output, in hex: for comparing nodes, not a commitment.
+    pub digest: String,
+    /// How many outputs are unspent.
+    pub coins: u64,
+    /// What they hold.
+    pub unspent: Amount,
+    /// Subsidies and fees that coinbases did not claim.
+    pub unclaimed: Amount,
+    /// Outputs nobody can ever spend.
+    pub unspendable: Amount,
+    /// What the rules allow up to this height: equals `unspent + unclaimed + unspendable`.
+    pub subsidies: Amount,
+    /// Signature checks asked of the verifier since start.
+    pub signature_checks: u64,
+}
+
+/// A leaf of the block tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainTip {
+    /// The leaf.
+    pub tip: Tip,
+    /// Blocks between it and the best chain; 0 on the best chain.
+    pub branch_length: u32,
+    /// How much is known about it.
+    pub status: TipStatus,
+}
+
+/// How much is known about a leaf; the words of Bitcoin Core's `getchaintips`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TipStatus {
+    /// The best tip.
+    Active,
+    /// Fully validated once, now not on the best chain.
+    ValidFork,
+    /// All bodies are here, never connected.
+    ValidHeaders,
+    /// Some bodies are missing.
+    HeadersOnly,
+    /// Holds an invalid block.
+    Invalid,
+}
+
+/// The pool in a few numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolState {
+    /// What it holds, ordered by id.
+    pub transactions: Vec<Txid>,
+    /// Serialised bytes held.
+    pub bytes: usize,
+    /// Orphans waiting for a parent.
+    pub orphans: usize,
+}
+
+/// The network in a few numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PeersState {
+    /// Connected peers, ordered by id.
+    pub connected: Vec<PeerState>,
+    /// Peers refused, with the reason.
+    pub banned: Vec<(PeerId, String)>,
+    /// Addresses known.
+    pub addresses: usize,
+    /// Payload bytes of responses and announcements sent since start.
+    pub bytes_served: u64,
+    /// Payload bytes received since start.
+    pub bytes_received: u64,
+    /// The largest number of items that waited for a verdict at once.
+    pub most_unjudged: usize,
+}
+
+/// One connected peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerState {
+    /// Who.
+    pub peer: PeerId,
+    /// Whether we dialled.
+    pub outbound: bool,
+    /// Misbehaviour so far; at `bounds::BAN_SCORE` the peer is banned.
+    pub misbehaviour: u32,
+    /// The last measured round trip, in seconds.
+    pub round_trip: Option<f64>,
+}
+
+/// Something that happened in a node. Who and when are added by whoever listens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The node opened its store and stands at this tip.
+    Started {
+        /// Where it stands.
+        ledger: LedgerState,
+    },
+    /// The best tip moved.
+    TipChanged {
+        /// Where the ledger stands now.
+        ledger: LedgerState,
+        /// Hashes that left the best chain, the former tip first.
+        disconnected: Vec<BlockHash>,
+        /// Hashes that joined it, oldest first.
+        connected: Vec<BlockHash>,
+    },
+    /// This node's miner found a block.
+    BlockMined {
+        /// The block; consensus bytes as hex in files.
+        #[serde(with = "block_hex")]
+        block: Arc<Block>,
+        /// Its height.
+        height: u32,
+    },
+    /// A block's body was stored, on the best chain or beside it.
+    BlockStored {
+        /// Its hash.
+        hash: BlockHash,
+        /// Its parent.
+        parent: BlockHash,
+        /// Its height.
+        height: u32,
+        /// The work of the chain up to it.
+        work: Work,
+    },
+    /// A block was refused.
+    BlockRefused {
+        /// Its hash.
+        hash: BlockHash,
+        /// Why.
+        reason: Refused,
+        /// Who sent it; nothing for our own.
+        from: Option<PeerId>,
+    },
+    /// The pool took a transaction.
+    TransactionAccepted {
+        /// Its id.
+        txid: Txid,
+        /// Its fee.
+        fee: Amount,
+    },
+    /// A transaction was refused.
+    TransactionRefused {
+        /// Its id.
+        txid: Txid,
+        /// Why.
+        reason: Refused,
+        /// Who sent it; nothing for our own.
+        from: Option<PeerId>,
+    },
+    /// The pool let a transaction go without confirming it.
+    TransactionDropped {
+        /// Its id.
+        txid: Txid,
+        /// Why: replaced, conflicting, expired, evicted.
+        why: Dropped,
+    },
+    /// A peer is connected.
+    PeerConnected {
+        /// Who.
+        peer: PeerId,
+        /// Whether we dialled.
+        outbound: bool,
+    },
+    /// The last connection to a peer ended.
+    PeerDisconnected {
+        /// Who.
+        peer: PeerId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A peer was charged for misbehaviour.
+    PeerCharged {
+        /// Who.
+        peer: PeerId,
+        /// How much.
+        points: u32,
+        /// For what.
+        reason: String,
+    },
+    /// A peer was banned.
+    PeerBanned {
+        /// Who.
+        peer: PeerId,
+        /// For what.
+        reason: String,
+    },
+    /// The store was damaged and was rebuilt from the block file.
+    StoreRebuilt {
+        /// What was found.
+        damage: String,
+        /// Blocks read back.
+        blocks: u64,
+    },
+    /// The store no longer takes writes; the node stops, as it may not tell what is not durable.
+    StoreFailed {
+        /// What the store said.
+        error: String,
+    },
+}
+
+/// Why the pool let a transaction go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dropped {
+    /// A better-paying transaction spends the same coin.
+    Replaced,
+    /// A block spent the same coin, or an ancestor went.
+    Conflicting,
+    /// It waited too long.
+    Expired,
+    /// The pool was full of better-paying ones.
+    Evicted,
+}
+
+/// A question on its way to the actor that can answer it.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is asked.
+    pub question: Question,
+    /// Where the answer goes; whoever asked may have left.
+    pub answer: oneshot::Sender<Answer>,
+}
+
+mod block_hex {
+    use super::{Arc, Block};
+    use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(block: &Arc<Block>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serialize_hex(block.as_ref()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Block>, D::Error> {
+        deserialize_hex(&String::deserialize(deserializer)?).map(Arc::new).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,3 @@
+//! x
+/// Node.
+pub struct Node;

@@ -1,0 +1,82 @@
+//! What peers say to each other, in Bitcoin's encodings.
+
+use std::sync::Arc;
+
+use bitcoin::bip152::{BlockTransactions, BlockTransactionsRequest, HeaderAndShortIds};
+use bitcoin::block::Header;
+use bitcoin::{Block, BlockHash, Transaction, Txid};
+use libp2p::{Multiaddr, PeerId};
+
+/// Network's number for something a peer sent and that is owed a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemId(pub u64);
+
+/// Network's number for a request that awaits our response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// What is gossiped to everyone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// A new block, compactly (BIP152).
+    Block(Arc<HeaderAndShortIds>),
+    /// A new transaction, whole.
+    Transaction(Arc<Transaction>),
+}
+
+/// What one peer asks of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Headers after the last one both know. The locator runs from the tip back, ever more sparsely.
+    Headers { locator: Vec<BlockHash> },
+    /// Blocks by hash.
+    Blocks { hashes: Vec<BlockHash> },
+    /// Transactions of one block by index (BIP152).
+    BlockTransactions(BlockTransactionsRequest),
+    /// Pooled transactions by id.
+    Transactions { txids: Vec<Txid> },
+    /// Ids of everything in the pool: to reconcile after a connection came up.
+    Pool,
+    /// Addresses of other nodes.
+    Addresses,
+}
+
+/// What it answers. A request is answered with its own kind; what is not here is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// To [`Request::Headers`].
+    Headers(Vec<Header>),
+    /// To [`Request::Blocks`].
+    Blocks(Vec<Arc<Block>>),
+    /// To [`Request::BlockTransactions`]; `None` when the block is not here.
+    BlockTransactions(Option<BlockTransactions>),
+    /// To [`Request::Transactions`].
+    Transactions(Vec<Arc<Transaction>>),
+    /// To [`Request::Pool`].
+    Pool(Vec<Txid>),
+    /// To [`Request::Addresses`].
+    Addresses(Vec<(PeerId, Multiaddr)>),
+}
+
+impl Response {
+    /// One short line that stands for it in a trace.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Headers(headers) => {
+                format!("headers {} {:?}", headers.len(), headers.last().map(Header::block_hash))
+            }
+            Self::Blocks(blocks) => format!("blocks {:?}", blocks.iter().map(|b| b.block_hash()).collect::<Vec<_>>()),
+            Self::BlockTransactions(found) => {
+                format!(
+                    "block transactions {:?}",
+                    found.as_ref().map(|found| (found.block_hash, found.transactions.len()))
+                )
+            }
+            Self::Transactions(found) => {
+                format!("transactions {:?}", found.iter().map(|t| t.compute_txid()).collect::<Vec<_>>())
+            }
+            Self::Pool(ids) => format!("pool {} {:?}", ids.len(), ids.first()),
+            Self::Addresses(found) => format!("addresses {found:?}"),
+        }
+    }
+}
