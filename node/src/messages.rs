@@ -10,9 +10,10 @@ use bitcoin::bip152::{BlockTransactions, HeaderAndShortIds};
 use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, CompactTarget, Transaction, Txid};
 use schism_wire::{AskId, ItemId, PeerId, Request, Response};
+use tokio::sync::oneshot;
 
 use crate::chain::{Coin, Refused, Tip};
-use crate::control::Asked;
+use crate::control::{Answer, Asked};
 
 /// Where an item came from, and so who is charged when it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,8 @@ pub enum ToLedger {
     CheckHeaders { headers: Vec<Header>, source: Source },
     /// A peer asks for something only Ledger has (headers, blocks, a block's transactions).
     Serve { ask: AskId, request: Request },
-    /// The door asks.
+    /// The door asks. `Submit` travels on to Mempool as a candidate that carries the answer's way back; `SubmitBlock`
+    /// is answered here.
     Asked(Asked),
 }
 
@@ -49,7 +51,16 @@ pub enum ToLedger {
 #[rtype(result = "()")]
 pub enum ToMempool {
     /// A transaction with the coins Ledger found for it: one a input, `None` where there is none on the chain.
-    Candidate { transaction: Arc<Transaction>, coins: Vec<Option<Coin>>, source: Source },
+    Candidate {
+        /// What is to be judged.
+        transaction: Arc<Transaction>,
+        /// One a input.
+        coins: Vec<Option<Coin>>,
+        /// Where it came from.
+        source: Source,
+        /// Whoever submitted it through the door and waits for Mempool's word.
+        answer: Option<oneshot::Sender<Answer>>,
+    },
     /// The chain's tip moved. Freed transactions follow as candidates.
     TipChanged(Arc<TipChange>),
     /// Build a block from a compact announcement; it goes on to Ledger as `CheckBlock`, or `Want` is told.
@@ -114,7 +125,13 @@ pub enum Announced {
 #[derive(Clone, Debug)]
 pub enum Want {
     /// Headers after the locator's best match, from the one peer that is known to have more.
-    Headers { from: PeerId },
+    Headers {
+        /// Who has them.
+        from: PeerId,
+        /// Starts at the last header this peer is known to share, which may lie far beyond the tip or beside it: with
+        /// the tip's own locator the peer would send the same batch for ever.
+        locator: Arc<Vec<BlockHash>>,
+    },
     /// Bodies of known headers, in the order wanted, from whoever has them. Replaces the last list.
     Bodies(Vec<BlockHash>),
     /// Transactions of a compact block, by index, from its announcer.
