@@ -276,7 +276,7 @@ pub enum Event {
     TransactionDropped {
         /// Its id.
         txid: Txid,
-        /// Why: replaced, conflicting, expired, evicted.
+        /// Why.
         why: Dropped,
     },
     /// A peer is connected.
@@ -335,6 +335,8 @@ pub enum Dropped {
     Expired,
     /// The pool was full of better-paying ones.
     Evicted,
+    /// The rules at the next height, or the new chain, no longer allow it.
+    Unmineable,
 }
 
 /// A question on its way to the actor that can answer it.

@@ -61,12 +61,16 @@ pub enum ToMempool {
         /// Whoever submitted it through the door and waits for Mempool's word.
         answer: Option<oneshot::Sender<Answer>>,
     },
-    /// The chain's tip moved. Freed transactions follow as candidates.
+    /// The chain's tip moved; told once at the start as well. Freed transactions follow as candidates.
     TipChanged(Arc<TipChange>),
     /// Build a block from a compact announcement; it goes on to Ledger as `CheckBlock`, or `Want` is told.
     Reconstruct { compact: Arc<HeaderAndShortIds>, source: Source },
     /// What was missing from a compact block, from the peer that announced it; `None` when the peer did not say.
-    Missing { peer: PeerId, transactions: Option<BlockTransactions> },
+    Missing { peer: PeerId, hash: BlockHash, transactions: Option<BlockTransactions> },
+    /// A peer's pool holds these; those that are new here are wanted.
+    Offered { peer: PeerId, txids: Vec<Txid> },
+    /// Miner needs templates from now on, or no longer: a node that does not mine builds none.
+    Templates { wanted: bool },
     /// A peer asks for something only Mempool has (transactions, the list of its pool).
     Serve { ask: AskId, request: Request },
     /// The door asks.
@@ -102,7 +106,8 @@ pub enum ToNetwork {
 /// What becomes of an item.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// Good and new: tell the others.
+    /// Good and new: tell the others. Under [`Source::Own`], where no verdict is owed, it asks to publish: what the
+    /// door submitted, what a reorganisation freed, an orphan whose parent came.
     Relay(Announced),
     /// Bad: charge its sender by `reason.blame()`.
     Refuse(Refused),

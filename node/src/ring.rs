@@ -100,12 +100,16 @@ impl Traced for ToMempool {
             Self::Reconstruct { compact, source } => {
                 digest(2, Some(source), compact.header.block_hash().as_byte_array())
             }
-            Self::Missing { peer, transactions } => {
-                let block = transactions.as_ref().map(|transactions| transactions.block_hash.to_byte_array());
-                digest(3, None, [peer.to_bytes(), block.unwrap_or_default().to_vec()].concat())
+            Self::Missing { peer, hash, transactions } => {
+                let count = transactions.as_ref().map_or(u64::MAX, |found| found.transactions.len() as u64);
+                digest(3, None, [&peer.to_bytes()[..], hash.as_byte_array(), &count.to_be_bytes()].concat())
             }
             Self::Serve { ask, request } => digest(4, None, format!("{ask:?} {request:?}")),
             Self::Asked(asked) => digest(5, None, format!("{:?}", asked.question)),
+            Self::Offered { peer, txids } => {
+                digest(6, None, [peer.to_bytes(), txids.iter().flat_map(|id| id.to_byte_array()).collect()].concat())
+            }
+            Self::Templates { wanted } => digest(7, None, [u8::from(*wanted)]),
         }
     }
 }
