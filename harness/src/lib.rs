@@ -1,1 +1,5 @@
-//! x
+//! Schism's harness: files in, a cluster hurt on purpose, a verdict with evidence out.
+
+pub mod experiment;
+pub mod report;
+pub mod topology;

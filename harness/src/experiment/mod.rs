@@ -1,0 +1,46 @@
+//! An experiment: a topology, what happens to it in time, and what must hold.
+
+mod expect;
+mod load;
+
+pub use expect::{Check, Control, Expectation, Limits, Percentiles, Scope, Without};
+pub use load::{Load, Pace};
+
+use std::path::PathBuf;
+
+use schism_chaos::quantity::Length;
+use schism_chaos::schedule::Step;
+
+use crate::topology::Topology;
+
+/// An experiment as its file says it, checked, with its topology read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Its name; the file's, where the file does not say.
+    pub name: String,
+    /// What it shows: the file's first line, without the `#`.
+    pub about: String,
+    /// The cluster it happens to.
+    pub topology: Topology,
+    /// Where the topology was read from, as the file says it; nothing: it stands in the experiment itself.
+    pub topology_file: Option<PathBuf>,
+    /// Every random choice comes from it.
+    pub seed: u64,
+    /// How long the schedule runs, from the start of the load to the healing of everything that is not permanent;
+    /// nothing: until the last step is over.
+    pub duration: Option<Length>,
+    /// What the cluster's users do.
+    pub load: Load,
+    /// What happens, in the file's order.
+    pub faults: Vec<Step>,
+    /// Safety: asked on every event.
+    pub always: Vec<Expectation>,
+    /// Liveness: asked after the schedule ended and everything was healed.
+    pub finally: Vec<Expectation>,
+    /// The same experiment without what it is about, and the verdict it must then get.
+    pub controls: Vec<Control>,
+    /// How fast each backend plays it.
+    pub pace: Pace,
+    /// Settings to combine, one run for each combination: paths as in `--set`, and their values as YAML text.
+    pub sweep: Vec<(String, Vec<String>)>,
+}
