@@ -1,5 +1,7 @@
 //! Every limit on what a peer can fill: name, value, reason.
 
+pub use schism_wire::limits::*;
+
 /// Items of one peer that wait for a verdict; more are dropped. Bounds every mailbox together with the next.
 pub const UNJUDGED_PER_PEER: usize = 16;
 /// Items of all peers that wait for a verdict.
@@ -22,9 +24,5 @@ pub const UNCONNECTED_HEADERS: usize = 0;
 pub const SIDE_HEADERS: usize = 50_000;
 /// Addresses in the book.
 pub const ADDRESSES: usize = 1_000;
-/// Headers in one response: Bitcoin's.
-pub const HEADERS_PER_RESPONSE: usize = 2_000;
-/// Blocks in one response.
-pub const BLOCKS_PER_RESPONSE: usize = 16;
 /// Seconds a peer may take for a response before another is asked.
 pub const RESPONSE_SECONDS: u64 = 10;

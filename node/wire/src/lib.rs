@@ -2,12 +2,30 @@
 //! whether an item is good is told to it ([`Wire::judge`]).
 //!
 //! A package of its own, because it holds the combined behaviour: who names that pays seconds of compilation.
+//!
+//! - `words`: what is said. `encoding`: as bytes, and back with nothing taken on trust. `limits`: how much of it.
+//! - `gossip`, `codec`, `behaviour`: the protocols it is said with.
+//! - `wire`: the one thing a node holds. `event`: what that tells the node.
 
+mod behaviour;
+mod codec;
+mod encoding;
+mod event;
+mod gossip;
+pub mod limits;
+mod traffic;
+mod wire;
 mod words;
 
+pub use encoding::{
+    Malformed, decode_announcement, decode_request, decode_response, encode_announcement, encode_request,
+    encode_response,
+};
+pub use event::{Event, Failure, GossipId, Judgement, RequestId, Unpublished};
 pub use libp2p::identity::Keypair;
 pub use libp2p::{Multiaddr, PeerId};
-pub use words::{Announcement, AskId, ItemId, Request, Response};
+pub use wire::{Executor, Settings, Wire};
+pub use words::{Announcement, AskId, ItemId, Request, Response, Topic};
 
 /// How bytes reach peers: an authenticated, multiplexed connection to a [`PeerId`].
 pub type Transport = libp2p::core::transport::Boxed<(PeerId, libp2p::core::muxing::StreamMuxerBox)>;

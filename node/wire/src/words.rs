@@ -24,17 +24,45 @@ pub enum Announcement {
     Transaction(Arc<Transaction>),
 }
 
+/// What an announcement is about; each has a gossip topic of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// Compact blocks.
+    Blocks,
+    /// Transactions.
+    Transactions,
+}
+
+impl Announcement {
+    /// The topic it travels on.
+    pub fn topic(&self) -> Topic {
+        match self {
+            Self::Block(_) => Topic::Blocks,
+            Self::Transaction(_) => Topic::Transactions,
+        }
+    }
+}
+
 /// What one peer asks of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Headers after the last one both know. The locator runs from the tip back, ever more sparsely.
-    Headers { locator: Vec<BlockHash> },
+    Headers {
+        /// Hashes the asker knows, its tip first.
+        locator: Vec<BlockHash>,
+    },
     /// Blocks by hash.
-    Blocks { hashes: Vec<BlockHash> },
+    Blocks {
+        /// Which, in the order wanted.
+        hashes: Vec<BlockHash>,
+    },
     /// Transactions of one block by index (BIP152).
     BlockTransactions(BlockTransactionsRequest),
     /// Pooled transactions by id.
-    Transactions { txids: Vec<Txid> },
+    Transactions {
+        /// Which.
+        txids: Vec<Txid>,
+    },
     /// Ids of everything in the pool: to reconcile after a connection came up.
     Pool,
     /// Addresses of other nodes.
@@ -59,6 +87,19 @@ pub enum Response {
 }
 
 impl Response {
+    /// Whether it is of the kind that `request` asks for.
+    pub fn answers(&self, request: &Request) -> bool {
+        matches!(
+            (request, self),
+            (Request::Headers { .. }, Self::Headers(_))
+                | (Request::Blocks { .. }, Self::Blocks(_))
+                | (Request::BlockTransactions(_), Self::BlockTransactions(_))
+                | (Request::Transactions { .. }, Self::Transactions(_))
+                | (Request::Pool, Self::Pool(_))
+                | (Request::Addresses, Self::Addresses(_))
+        )
+    }
+
     /// One short line that stands for it in a trace.
     pub fn summary(&self) -> String {
         match self {

@@ -1,0 +1,157 @@
+//! Gossip: how announcements reach everyone. Nothing is signed (blocks and transactions prove themselves), nothing
+//! travels on before the node has judged it, and who sends rubbish loses standing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::gossipsub::{
+    self, DataTransform, IdentTopic, Message, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+    RawMessage, TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+};
+use sha2::{Digest, Sha256};
+
+use crate::limits::{GOSSIP_QUEUE, Limits};
+use crate::traffic::Traffic;
+use crate::words::Topic;
+
+/// Gossipsub as this network uses it.
+pub(crate) type Gossipsub = gossipsub::Behaviour<Counted, WhitelistSubscriptionFilter>;
+
+/// The topics of one chain: two chains do not mix.
+#[derive(Clone, Debug)]
+pub(crate) struct Topics {
+    blocks: IdentTopic,
+    transactions: IdentTopic,
+}
+
+impl Topics {
+    pub(crate) fn of(chain: &str) -> Self {
+        let topic = |name| IdentTopic::new(format!("schism/{chain}/{name}"));
+        Self { blocks: topic("blocks"), transactions: topic("transactions") }
+    }
+
+    pub(crate) fn hash(&self, topic: Topic) -> TopicHash {
+        match topic {
+            Topic::Blocks => self.blocks.hash(),
+            Topic::Transactions => self.transactions.hash(),
+        }
+    }
+
+    pub(crate) fn topic(&self, hash: &TopicHash) -> Option<Topic> {
+        [Topic::Blocks, Topic::Transactions].into_iter().find(|topic| self.hash(*topic) == *hash)
+    }
+}
+
+/// Gossipsub for a chain, subscribed to its topics.
+pub(crate) fn gossipsub(chain: &str, topics: &Topics, limits: Limits, traffic: Arc<Traffic>) -> Gossipsub {
+    let hashes: HashSet<_> = [topics.blocks.hash(), topics.transactions.hash()].into();
+    let mut gossip = gossipsub::Behaviour::new_with_subscription_filter_and_transform(
+        MessageAuthenticity::Anonymous,
+        config(chain, limits),
+        WhitelistSubscriptionFilter(hashes),
+        Counted(traffic),
+    )
+    .expect("anonymous messages fit anonymous validation");
+    gossip.with_peer_score(scores(topics), thresholds()).expect("the constants below agree with each other");
+    for topic in [&topics.blocks, &topics.transactions] {
+        gossip.subscribe(topic).expect("our own topics pass our own filter");
+    }
+    gossip
+}
+
+fn config(chain: &str, limits: Limits) -> gossipsub::Config {
+    gossipsub::ConfigBuilder::default()
+        .protocol_id_prefix(format!("/schism/{chain}/gossip"))
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(id)
+        // A verdict may take a while (a block waits for its parents): unjudged messages are kept this many heartbeats.
+        .history_length(30)
+        .history_gossip(6)
+        .heartbeat_initial_delay(Duration::from_secs(1))
+        .heartbeat_interval(Duration::from_secs(1))
+        .max_transmit_size(limits.announcement_bytes.saturating_add(4 * 1024))
+        // Overlays here have two to a hundred peers and about six links a node: nearly every link carries gossip, so
+        // that the one link that joins two halves does not wait for the once-a-second exchange of ids.
+        .mesh_n_low(6)
+        .mesh_n(8)
+        .mesh_n_high(12)
+        .mesh_outbound_min(2)
+        .gossip_lazy(6)
+        // A pruned link may be the one that is needed after a heal.
+        .prune_backoff(Duration::from_secs(10))
+        .flood_publish(true)
+        // What waits for a stalled link is kept until the link carries again or its connection ends.
+        .connection_handler_queue_len(GOSSIP_QUEUE)
+        .publish_queue_duration(Duration::from_secs(120))
+        .forward_queue_duration(Duration::from_secs(120))
+        .build()
+        .expect("the constants above agree with each other")
+}
+
+/// SHA-256 of topic and content, never the block's hash: ids are remembered before anything is judged, and a good
+/// header under junk must not shut the good block out, nor a message on the wrong topic the right one.
+fn id(message: &Message) -> MessageId {
+    let mut hash = Sha256::new();
+    hash.update(message.topic.as_str().as_bytes());
+    hash.update([0]);
+    hash.update(&message.data);
+    MessageId::from(hash.finalize().to_vec())
+}
+
+/// Only what proves ill will counts against a peer: invalid messages, and promises broken again and again. The
+/// defaults also punish quiet topics and shared addresses, which a laboratory is full of.
+fn scores(topics: &Topics) -> PeerScoreParams {
+    let topic = TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 100.0,
+        first_message_deliveries_weight: 0.1,
+        first_message_deliveries_decay: 0.9,
+        first_message_deliveries_cap: 10.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -20.0,
+        invalid_message_deliveries_decay: 0.99,
+        ..TopicScoreParams::default()
+    };
+    PeerScoreParams {
+        topics: [(topics.blocks.hash(), topic.clone()), (topics.transactions.hash(), topic)].into(),
+        topic_score_cap: 4.0,
+        app_specific_weight: 0.0,
+        ip_colocation_factor_weight: 0.0,
+        behaviour_penalty_weight: -1.0,
+        behaviour_penalty_threshold: 6.0,
+        behaviour_penalty_decay: 0.9,
+        slow_peer_weight: 0.0,
+        retain_score: Duration::from_secs(600),
+        ..PeerScoreParams::default()
+    }
+}
+
+/// Three invalid messages end the exchange of ids, five end it all.
+fn thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: -100.0,
+        publish_threshold: -200.0,
+        graylist_threshold: -400.0,
+        accept_px_threshold: 0.0,
+        opportunistic_graft_threshold: 0.5,
+    }
+}
+
+/// Leaves messages as they are and counts what arrives, duplicates included.
+pub(crate) struct Counted(Arc<Traffic>);
+
+impl DataTransform for Counted {
+    fn inbound_transform(&self, raw: RawMessage) -> Result<Message, std::io::Error> {
+        self.0.received(raw.data.len());
+        Ok(Message { source: raw.source, data: raw.data, sequence_number: raw.sequence_number, topic: raw.topic })
+    }
+
+    fn outbound_transform(&self, _: &TopicHash, data: Vec<u8>) -> Result<Vec<u8>, std::io::Error> {
+        Ok(data)
+    }
+}
