@@ -3,6 +3,7 @@
 mod chain;
 mod link;
 mod plan;
+mod rules;
 
 pub use chain::{ChainRules, DifficultyRule, Preset, UpgradeRule};
 pub use link::{LinkClass, Region};

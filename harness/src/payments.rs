@@ -1,0 +1,168 @@
+//! Payments: what a cluster's users do. Wallets that genesis has funded pay each other, at exponential intervals.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bitcoin::secp256k1::SecretKey;
+use bitcoin::transaction::Version;
+use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness, absolute::LockTime};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use schism_node::chain::rules::Allocation;
+use schism_node::chain::{Coin, Rules, sign, template};
+
+/// Wallets of a lab's users.
+pub const WALLETS: u32 = 32;
+/// Coins each is given in genesis: enough that at one payment a second a wallet's change has long been confirmed when
+/// its turn comes again.
+pub const COINS_PER_WALLET: u32 = 16;
+/// What each of these coins holds.
+pub const COIN: Amount = Amount::from_sat(10_000_000);
+/// What is paid, and the fee offered for it: ten satoshi a byte and more.
+const PAID: Amount = Amount::from_sat(1_000);
+const FEE: Amount = Amount::from_sat(2_000);
+
+/// Wallets, their coins, and the chance by which they pay.
+pub struct Payments {
+    wallets: Vec<Wallet>,
+    chance: StdRng,
+    /// Payments a second.
+    rate: f64,
+    /// Share of payments that come with a second one for the same coin.
+    conflicting: f64,
+}
+
+struct Wallet {
+    key: SecretKey,
+    script: ScriptBuf,
+    /// The node it submits to; the only one that surely knows its unconfirmed change.
+    home: usize,
+    /// What it may spend, what has waited longest first.
+    coins: VecDeque<(OutPoint, Amount)>,
+}
+
+/// A payment ready to be submitted.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    /// Where.
+    pub home: usize,
+    /// What.
+    pub transaction: Transaction,
+    /// Another spend of the same coin, to be submitted elsewhere at the same time.
+    pub rival: Option<Transaction>,
+}
+
+/// Outputs that genesis pays to the wallets of this seed.
+pub fn allocations(seed: u64) -> Vec<Allocation> {
+    (0..WALLETS)
+        .flat_map(|index| {
+            let script = script(&sign::key_from(seed, index));
+            std::iter::repeat_n((script, COIN), COINS_PER_WALLET as usize)
+        })
+        .collect()
+}
+
+fn script(key: &SecretKey) -> ScriptBuf {
+    template::pay_to_witness_key_hash(&sign::public(key))
+}
+
+impl Payments {
+    /// Wallets of this seed whose coins are in the rules' genesis; they submit to `homes`, in turns.
+    ///
+    /// # Panics
+    /// When `homes` is empty.
+    pub fn new(seed: u64, rules: &Rules, homes: &[usize], rate: f64, conflicting: f64) -> Self {
+        let coinbase = rules.genesis.txdata.first();
+        let funding = coinbase.map(Transaction::compute_txid);
+        let wallets = (0..WALLETS).map(|index| {
+            let key = sign::key_from(seed, index);
+            let script = script(&key);
+            let coins = coinbase.iter().flat_map(|coinbase| coinbase.output.iter().enumerate());
+            let coins = coins.filter(|(_, output)| output.script_pubkey == script);
+            let coins = coins.filter_map(|(vout, output)| Some((OutPoint::new(funding?, vout as u32), output.value)));
+            let home = homes[index as usize * homes.len() / WALLETS as usize];
+            Wallet { key, script: script.clone(), home, coins: coins.collect() }
+        });
+        Self { wallets: wallets.collect(), chance: StdRng::seed_from_u64(seed ^ 0x70617965), rate, conflicting }
+    }
+
+    /// Time until the next payment; nothing where there is no load.
+    pub fn wait(&mut self) -> Option<Duration> {
+        (self.rate > 0.0).then(|| {
+            let uniform: f64 = self.chance.random();
+            Duration::from_secs_f64(-(1.0 - uniform).ln() / self.rate)
+        })
+    }
+
+    /// The next payment, of a wallet drawn by chance; nothing where that wallet has no coin left.
+    pub fn next(&mut self, fork_id: Option<u32>) -> Option<Payment> {
+        let payer = self.chance.random_range(0..self.wallets.len());
+        let rival = self.chance.random::<f64>() < self.conflicting;
+        self.pay(payer, rival, fork_id)
+    }
+
+    /// A payment out of a wallet whose home is `home`, if there is one with a coin.
+    pub fn from_home(&mut self, home: usize, fork_id: Option<u32>) -> Option<Payment> {
+        let payer = self.wallets.iter().position(|wallet| wallet.home == home && !wallet.coins.is_empty())?;
+        self.pay(payer, false, fork_id)
+    }
+
+    /// Nodes that are some wallet's home, in order.
+    pub fn homes(&self) -> Vec<usize> {
+        let mut homes: Vec<usize> = self.wallets.iter().map(|wallet| wallet.home).collect();
+        homes.dedup();
+        homes
+    }
+
+    /// Takes a payment back that no node accepted: its coin can be spent again, its change is gone.
+    pub fn take_back(&mut self, payment: &Payment) {
+        let txid = payment.transaction.compute_txid();
+        for wallet in &mut self.wallets {
+            let before = wallet.coins.len();
+            wallet.coins.retain(|(outpoint, _)| outpoint.txid != txid);
+            if wallet.coins.len() < before {
+                let change = payment.transaction.output.last().map_or(Amount::ZERO, |output| output.value);
+                wallet.coins.push_front((payment.transaction.input[0].previous_output, change + PAID + FEE));
+            }
+        }
+    }
+
+    fn pay(&mut self, payer: usize, rival: bool, fork_id: Option<u32>) -> Option<Payment> {
+        let payees = self.wallets.len();
+        let [payee, other] = [1, 2].map(|step| self.wallets[(payer + step) % payees].script.clone());
+        let wallet = &mut self.wallets[payer];
+        let (outpoint, value) = wallet.coins.pop_front()?;
+        let transaction = wallet.spend(outpoint, value, payee, fork_id)?;
+        let rival = if rival { Some(wallet.spend(outpoint, value, other, fork_id)?) } else { None };
+        if rival.is_none() {
+            // Of two rivals nobody knows which wins, so neither's change is spent again.
+            let change: Txid = transaction.compute_txid();
+            wallet.coins.push_back((OutPoint::new(change, 1), transaction.output[1].value));
+        }
+        Some(Payment { home: wallet.home, transaction, rival })
+    }
+}
+
+impl Wallet {
+    /// Pays a little out of a coin and the rest back to itself; nothing where the coin is too small.
+    fn spend(&self, outpoint: OutPoint, value: Amount, payee: ScriptBuf, fork_id: Option<u32>) -> Option<Transaction> {
+        let change = value.checked_sub(PAID)?.checked_sub(FEE)?;
+        let mut transaction = Transaction {
+            version: Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: vec![TxIn {
+                previous_output: outpoint,
+                script_sig: ScriptBuf::new(),
+                sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
+                witness: Witness::new(),
+            }],
+            output: vec![
+                TxOut { value: PAID, script_pubkey: payee },
+                TxOut { value: change, script_pubkey: self.script.clone() },
+            ],
+        };
+        let coin = Coin { height: 0, coinbase: false, value, script: self.script.clone() };
+        sign::sign_input(&mut transaction, 0, &coin, &[self.key], fork_id).ok()?;
+        Some(transaction)
+    }
+}
