@@ -1,7 +1,23 @@
 //! Faults: what can go wrong on purpose, when, to whom, and how it is undone.
+//!
+//! What a file says, as data: [`quantity`], [`selector`], [`fault`], [`schedule`]; the [`catalogue`] explains it.
+//! What becomes of it in a run:
+//!
+//! - [`draw`]: which nodes a selector means, from the seed.
+//! - [`effect`]: what a fault does to links and nodes; what a backend does and undoes.
+//! - [`active`]: the effects in force, and what they add up to where they overlap.
+//! - [`progress`]: how far a schedule has got, and what is due.
+//! - [`evidence`]: what a fault left behind, and whether that proves it.
+//! - [`gate`]: stands before one actor of a node.
 
+pub mod active;
+pub mod catalogue;
+pub mod draw;
+pub mod effect;
+pub mod evidence;
 pub mod fault;
 pub mod gate;
+pub mod progress;
 pub mod quantity;
 pub mod schedule;
 pub mod selector;

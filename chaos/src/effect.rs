@@ -1,0 +1,348 @@
+//! An effect: one thing a backend can do to links or to a node, and undo. A [`Fault`] resolves to a list of them; the
+//! list says which nodes, by their positions, so that a backend never draws.
+
+use std::time::Duration;
+
+use crate::draw::{Nobody, NodeDescription, NodeState, seed_for, split};
+use crate::fault::{Actor, CrashKind, Fault, Links, Partition};
+use crate::selector::Selector;
+
+/// One thing that can be done and undone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A change of every directed link from one of `from` to one of `to`. Undone: the change is taken off again.
+    Links {
+        /// Ascending.
+        from: Vec<usize>,
+        /// Ascending.
+        to: Vec<usize>,
+        /// What changes.
+        change: LinkChange,
+    },
+    /// The node stops, mid-flight. Undone: it starts on the store it left.
+    Stop {
+        /// Who.
+        node: usize,
+        /// What is lost with it.
+        kind: CrashKind,
+    },
+    /// The node stops and starts again at once. Nothing to undo.
+    Restart {
+        /// Who.
+        node: usize,
+        /// What is lost with it.
+        kind: CrashKind,
+    },
+    /// The node stands still. Undone: it goes on.
+    Freeze {
+        /// Who.
+        node: usize,
+    },
+    /// The node believes another time. Undone: the true one.
+    Clock {
+        /// Who.
+        node: usize,
+        /// Ahead by this many seconds; negative is behind.
+        by_seconds: f64,
+        /// Seconds it counts in a second.
+        rate: f64,
+    },
+    /// Something stands before one of the node's actors. Undone: it steps aside and lets go what it held.
+    Gate {
+        /// Who.
+        node: usize,
+        /// Which of its actors.
+        actor: Actor,
+        /// What happens there.
+        change: GateChange,
+    },
+    /// The node stops for ever and its store is deleted.
+    Destroy {
+        /// Who.
+        node: usize,
+    },
+    /// The node starts for the first time.
+    Join {
+        /// Who.
+        node: usize,
+        /// Whom it keeps a connection to; nothing: it joins the overlay like everyone else.
+        peers: Option<Vec<usize>>,
+    },
+}
+
+/// What changes on a link. Several changes at once add up, see [`crate::active::LinkState`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LinkChange {
+    /// Nothing crosses.
+    Cut,
+    /// Frames take longer.
+    Latency {
+        /// Added to each.
+        by: Duration,
+        /// Added besides, uniformly drawn between 0 and this.
+        jitter: Duration,
+    },
+    /// It carries at most so many bits a second.
+    Bandwidth(u64),
+    /// It loses this share of its frames.
+    Loss(f64),
+}
+
+/// What happens to messages before an actor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GateChange {
+    /// Each is late by this.
+    Slow(Duration),
+    /// This share of them is lost.
+    Drop(f64),
+    /// All wait until the effect is undone.
+    Hold,
+}
+
+impl Effect {
+    /// The node it is done to; nothing for links.
+    pub fn node(&self) -> Option<usize> {
+        match self {
+            Self::Links { .. } => None,
+            Self::Stop { node, .. }
+            | Self::Restart { node, .. }
+            | Self::Freeze { node }
+            | Self::Clock { node, .. }
+            | Self::Gate { node, .. }
+            | Self::Destroy { node }
+            | Self::Join { node, .. } => Some(*node),
+        }
+    }
+}
+
+/// A fault, resolved: what is done to whom.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolved {
+    /// What is done. For churn and flapping: what is done over and over, see [`crate::progress`].
+    pub effects: Vec<Effect>,
+    /// The sides that a partition, cut or isolation makes; empty for other faults.
+    pub sides: Vec<Vec<usize>>,
+}
+
+impl Fault {
+    /// What this fault does to which nodes, drawn from `seed`.
+    pub fn resolve(&self, nodes: &[NodeDescription], seed: u64) -> Result<Resolved, Nobody> {
+        let pick = |selector: &Selector| found(selector.draw(nodes, &[], seed)?);
+        let every: Vec<usize> = (0..nodes.len()).collect();
+        let each = |of: Vec<usize>, effect: &dyn Fn(usize) -> Effect| Resolved {
+            effects: of.into_iter().map(effect).collect(),
+            sides: Vec::new(),
+        };
+        let gate = |actor: Actor, of: &Selector, change: GateChange| {
+            Ok(each(pick(of)?, &|node| Effect::Gate { node, actor, change }))
+        };
+        let of_state = |selector: &Selector, states: &[NodeState]| {
+            let mut drawn = selector.draw(nodes, &[], seed)?;
+            drawn.retain(|&node| states.contains(&nodes[node].state));
+            found(drawn)
+        };
+        let alive = |selector: &Selector| of_state(selector, &[NodeState::Alive]);
+        let on = |links: &Links, change: LinkChange| links.change(change, nodes, seed);
+        Ok(match self {
+            Self::Partition(partition) => partition.resolve(nodes, seed)?,
+            Self::Cut { links } => on(links, LinkChange::Cut)?,
+            Self::Isolate { pick: who } => {
+                let of = pick(who)?;
+                let mut sides: Vec<Vec<usize>> = of.iter().map(|&node| vec![node]).collect();
+                sides.push(rest(nodes.len(), &of));
+                Resolved { effects: both_ways(&of, &every, LinkChange::Cut), sides }
+            }
+            Self::Latency { links, by, jitter } => {
+                without_sides(on(links, LinkChange::Latency { by: *by, jitter: *jitter })?)
+            }
+            Self::Bandwidth { links, limit } => without_sides(on(links, LinkChange::Bandwidth(limit.0))?),
+            Self::Loss { links, share } => without_sides(on(links, LinkChange::Loss(share.0))?),
+            Self::Flap { links, .. } => on(links, LinkChange::Cut)?,
+            Self::Crash { pick: who, kind } | Self::Churn { pick: who, kind, .. } => {
+                each(alive(who)?, &|node| Effect::Stop { node, kind: *kind })
+            }
+            Self::Restart { pick: who, kind } => each(alive(who)?, &|node| Effect::Restart { node, kind: *kind }),
+            Self::Freeze { pick: who } => each(alive(who)?, &|node| Effect::Freeze { node }),
+            Self::ClockSkew { pick: who, by_seconds, rate } => {
+                each(pick(who)?, &|node| Effect::Clock { node, by_seconds: *by_seconds, rate: *rate })
+            }
+            Self::Destroy { pick: who } => {
+                each(of_state(who, &[NodeState::Alive, NodeState::Dead])?, &|node| Effect::Destroy { node })
+            }
+            Self::Slow { actor, of, by } => gate(*actor, of, GateChange::Slow(*by))?,
+            Self::Drop { actor, of, share } => gate(*actor, of, GateChange::Drop(share.0))?,
+            Self::Hold { actor, of } => gate(*actor, of, GateChange::Hold)?,
+            Self::Join(join) => {
+                let absent = |node: &usize| nodes[*node].group == join.group && nodes[*node].state == NodeState::Absent;
+                let new = found(every.into_iter().filter(absent).take(join.count as usize).collect())?;
+                let peers = join.peers.as_ref().map(|peers| peers.draw(nodes, &new, seed)).transpose()?;
+                each(new, &|node| Effect::Join { node, peers: peers.clone() })
+            }
+        })
+    }
+}
+
+impl Links {
+    /// A change of these links. The sides are its two ends.
+    fn change(&self, change: LinkChange, nodes: &[NodeDescription], seed: u64) -> Result<Resolved, Nobody> {
+        let every: Vec<usize> = (0..nodes.len()).collect();
+        let ends = |from: &Selector, to: &Selector| {
+            let from = found(from.draw(nodes, &[], seed)?)?;
+            let to = found(to.draw(nodes, &from, seed_for(seed, 1))?)?;
+            Ok((from, to))
+        };
+        Ok(match self {
+            Self::Every => without_sides(Resolved { effects: vec![link(&every, &every, change)], sides: Vec::new() }),
+            Self::Of(of) => {
+                let of = found(of.draw(nodes, &[], seed)?)?;
+                let others = rest(nodes.len(), &of);
+                Resolved { effects: both_ways(&of, &every, change), sides: vec![of, others] }
+            }
+            Self::Between(from, to) => {
+                let (from, to) = ends(from, to)?;
+                Resolved { effects: both_ways(&from, &to, change), sides: vec![from, to] }
+            }
+            Self::OneWay { from, to } => {
+                let (from, to) = ends(from, to)?;
+                Resolved { effects: vec![link(&from, &to, change)], sides: vec![from, to] }
+            }
+        })
+    }
+}
+
+impl Partition {
+    /// Every node is on exactly one side, also who is down or absent, for it may come.
+    fn resolve(&self, nodes: &[NodeDescription], seed: u64) -> Result<Resolved, Nobody> {
+        let mut sides: Vec<Vec<usize>> = Vec::new();
+        match self {
+            Self::Parts(parts) => {
+                let alive = |node: &usize| nodes[*node].state == NodeState::Alive;
+                let (alive, others): (Vec<usize>, Vec<usize>) = (0..nodes.len()).partition(alive);
+                sides = split(alive, *parts as usize, seed);
+                sides[0].extend(others);
+                sides[0].sort_unstable();
+            }
+            Self::Sides(selectors) => {
+                for (number, selector) in selectors.iter().enumerate() {
+                    let taken = sides.concat();
+                    // Who is taken is out of sight, so that `half` of the second side is half of those left.
+                    let mut left = nodes.to_vec();
+                    taken.iter().for_each(|&node| left[node].state = NodeState::Dead);
+                    let mut side = selector.draw(&left, &taken, seed_for(seed, number as u64))?;
+                    side.retain(|node| !taken.contains(node));
+                    sides.push(found(side)?);
+                }
+                sides.push(rest(nodes.len(), &sides.concat()));
+            }
+        }
+        sides.retain(|side| !side.is_empty());
+        if sides.len() < 2 {
+            return Err(Nobody::LeftToPick);
+        }
+        let effects = sides.iter().map(|side| link(side, &rest(nodes.len(), side), LinkChange::Cut)).collect();
+        Ok(Resolved { effects, sides })
+    }
+}
+
+fn link(from: &[usize], to: &[usize], change: LinkChange) -> Effect {
+    Effect::Links { from: from.to_vec(), to: to.to_vec(), change }
+}
+
+/// Two effects where the ends differ; the link from a node to itself does not exist, so ends may overlap.
+fn both_ways(a: &[usize], b: &[usize], change: LinkChange) -> Vec<Effect> {
+    let mut effects = vec![link(a, b, change)];
+    let back: Vec<usize> = b.iter().copied().filter(|node| !a.contains(node)).collect();
+    // Links within `a` are in the first effect already when `b` holds `a`: adding a latency twice would double it.
+    if !back.is_empty() {
+        effects.push(link(&back, a, change));
+    }
+    effects
+}
+
+fn without_sides(resolved: Resolved) -> Resolved {
+    Resolved { sides: Vec::new(), ..resolved }
+}
+
+fn rest(count: usize, of: &[usize]) -> Vec<usize> {
+    (0..count).filter(|node| !of.contains(node)).collect()
+}
+
+fn found(nodes: Vec<usize>) -> Result<Vec<usize>, Nobody> {
+    if nodes.is_empty() { Err(Nobody::LeftToPick) } else { Ok(nodes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::tests::{nodes, some};
+    use crate::selector::{Amount, Set};
+
+    fn crossing(effects: &[Effect], a: usize, b: usize) -> bool {
+        !effects.iter().any(|effect| {
+            matches!(effect, Effect::Links { from, to, change: LinkChange::Cut } if from.contains(&a) && to.contains(&b))
+        })
+    }
+
+    #[test]
+    fn a_partition_cuts_both_ways_between_sides_and_nothing_within() {
+        let half = some(Amount::Half, Set::Everyone);
+        for partition in
+            [Partition::Parts(3), Partition::Sides(vec![half.clone()]), Partition::Sides(vec![half.clone(), half])]
+        {
+            let resolved = Fault::Partition(partition).resolve(&nodes(10), 4).expect("ten nodes");
+            let side = |node| resolved.sides.iter().position(|side| side.contains(&node)).expect("everyone has a side");
+            for a in 0..10 {
+                for b in 0..10 {
+                    assert_eq!(crossing(&resolved.effects, a, b), side(a) == side(b), "{a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_one_way_cut_leaves_the_way_back() {
+        let links = Links::OneWay { from: some(Amount::All, Set::Name("m1".into())), to: some(Amount::All, Set::Rest) };
+        let resolved = Fault::Cut { links }.resolve(&nodes(4), 4).expect("four nodes");
+        assert!(!crossing(&resolved.effects, 1, 0));
+        assert!(crossing(&resolved.effects, 0, 1));
+        assert_eq!(resolved.sides, [vec![1], vec![0, 2, 3]]);
+    }
+
+    #[test]
+    fn no_link_is_slowed_twice_by_one_fault() {
+        let by = Duration::from_secs(1);
+        let half = some(Amount::Half, Set::Everyone);
+        for links in [Links::Every, Links::Of(half.clone()), Links::Between(half.clone(), half)] {
+            let fault = Fault::Latency { links, by, jitter: by };
+            let effects = fault.resolve(&nodes(6), 4).expect("six nodes").effects;
+            for (a, b) in (0..36).map(|pair| (pair / 6, pair % 6)).filter(|(a, b)| a != b) {
+                let count = effects.iter().filter(
+                    |effect| matches!(effect, Effect::Links { from, to, .. } if from.contains(&a) && to.contains(&b)),
+                );
+                assert!(count.count() <= 1, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_who_lives_crashes_and_only_who_is_absent_joins() {
+        let mut three = nodes(3);
+        three[0].state = NodeState::Dead;
+        three[2].state = NodeState::Absent;
+        let all = some(Amount::All, Set::Everyone);
+        let kind = CrashKind::Machine;
+        let crash = Fault::Crash { pick: all, kind }.resolve(&three, 1).expect("one lives");
+        assert_eq!(crash.effects, [Effect::Stop { node: 1, kind }]);
+        let join = crate::fault::Join {
+            group: "east".into(),
+            count: 4,
+            role: crate::selector::Role::Full,
+            region: None,
+            peers: Some(some(Amount::All, Set::Rest)),
+        };
+        let join = Fault::Join(join).resolve(&three, 1).expect("one is absent");
+        assert_eq!(join.effects, [Effect::Join { node: 2, peers: Some(vec![0, 1]) }]);
+        let nobody = Fault::Crash { pick: some(Amount::All, Set::Name("m0".into())), kind }.resolve(&three, 1);
+        assert_eq!(nobody, Err(Nobody::LeftToPick));
+    }
+}
