@@ -22,6 +22,13 @@ pub const RECONSTRUCTIONS: usize = 16;
 pub const UNCONNECTED_HEADERS: usize = 0;
 /// Header trees may hold this many headers beside the best chain before low-work ones are refused.
 pub const SIDE_HEADERS: usize = 50_000;
+/// Bodies kept although they were never connected, counted this far back from the tip; each cost its work. Those on the
+/// way to the best header are kept beyond it.
+pub const IDLE_BODIES: usize = 1_024;
+/// Bodies wanted at once, oldest first: a window that many peers can work on, and 25 MB of lab blocks at most.
+pub const BODIES_WANTED: usize = 256;
+/// Bytes of a block in a file of blocks: Bitcoin's protocol limit for any message.
+pub const FRAME_BYTES: u32 = 32 << 20;
 /// Addresses in the book.
 pub const ADDRESSES: usize = 1_000;
 /// Seconds a peer may take for a response before another is asked.
