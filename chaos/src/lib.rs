@@ -9,6 +9,11 @@
 //! - [`progress`]: how far a schedule has got, and what is due.
 //! - [`evidence`]: what a fault left behind, and whether that proves it.
 //! - [`gate`]: stands before one actor of a node.
+//!
+//! And where it can be repeated:
+//!
+//! - [`link`]: one model of a way between two nodes, for every backend.
+//! - [`simulation`]: real nodes on a virtual clock: the clock, the fabric that carries their bytes, and the runtime.
 
 pub mod active;
 pub mod catalogue;
@@ -17,7 +22,11 @@ pub mod effect;
 pub mod evidence;
 pub mod fault;
 pub mod gate;
+pub mod link;
 pub mod progress;
 pub mod quantity;
 pub mod schedule;
 pub mod selector;
+pub mod simulation;
+
+pub use link::Link;
