@@ -32,3 +32,6 @@ pub use refused::{Lasting, Refused};
 pub use rules::{ActiveRules, Allocation, Difficulty, Rules, Upgrade};
 pub use signature::SignatureCheck;
 pub use tip::Tip;
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,7 @@ fn hash(key: &[u8]) -> [u8; 20] {
     bitcoin::hashes::Hash::to_byte_array(hash)
 }
 
-fn push_all(pushes: &[&[u8]]) -> ScriptBuf {
+pub(super) fn push_all(pushes: &[&[u8]]) -> ScriptBuf {
     let script = pushes.iter().fold(Builder::new(), |script, push| match PushBytesBuf::try_from(push.to_vec()) {
         Ok(push) => script.push_slice(push),
         Err(_) => script, // only beyond 4 GiB

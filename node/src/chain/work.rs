@@ -118,7 +118,7 @@ pub(super) fn narrow(wide: U512) -> Option<U256> {
 }
 
 /// The number that compact `bits` state: a mantissa of 23 bits and a sign, times 256 to the power of an exponent.
-fn decode(bits: CompactTarget) -> Result<U256, Refused> {
+pub(super) fn decode(bits: CompactTarget) -> Result<U256, Refused> {
     let stated = bits.to_consensus();
     let exponent = stated >> 24;
     let mantissa = stated & 0x007f_ffff;
@@ -137,7 +137,7 @@ fn decode(bits: CompactTarget) -> Result<U256, Refused> {
 }
 
 /// `target` as compact bits, rounded down to 23 bits of mantissa at most.
-fn encode(target: U256) -> CompactTarget {
+pub(super) fn encode(target: U256) -> CompactTarget {
     let mut exponent = target.bit_len().div_ceil(8);
     let mut mantissa = match exponent {
         0..=3 => target.to::<u32>() << (8 * (3 - exponent)),
