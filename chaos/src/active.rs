@@ -113,12 +113,24 @@ impl Active {
 
     /// Whether nothing can cross between two nodes as peers: a connection needs both directions.
     pub fn apart(&self, a: usize, b: usize) -> bool {
-        self.link(a, b).cut || self.link(b, a).cut
+        self.cuts(a, b) || self.cuts(b, a)
     }
 
-    /// The link effects in force.
-    pub fn links(&self) -> &[Effect] {
-        &self.links
+    fn cuts(&self, from: usize, to: usize) -> bool {
+        self.links.iter().any(|effect| {
+            matches!(effect, Effect::Links { from: sources, to: targets, change: LinkChange::Cut }
+                if sources.binary_search(&from).is_ok() && targets.binary_search(&to).is_ok())
+        })
+    }
+
+    /// For every cut in force whether it keeps this node from being heard, and from hearing. Nodes of which the same is
+    /// said are connected to the same others.
+    pub fn named_by(&self, node: usize) -> Vec<(bool, bool)> {
+        let cuts = self.links.iter().filter_map(|effect| match effect {
+            Effect::Links { from, to, change: LinkChange::Cut } => Some((from, to)),
+            _ => None,
+        });
+        cuts.map(|(from, to)| (from.binary_search(&node).is_ok(), to.binary_search(&node).is_ok())).collect()
     }
 
     /// Whether the node is stopped, for now or for ever.

@@ -1,6 +1,8 @@
 //! Schism's harness: files in, a cluster hurt on purpose, a verdict with evidence out.
 
+pub mod checks;
 pub mod experiment;
 pub mod payments;
 pub mod report;
+pub mod timeline;
 pub mod topology;

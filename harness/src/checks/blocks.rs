@@ -1,0 +1,255 @@
+//! The blocks of a run: every block anyone mined or stored, in one tree, with what they confirm and spend. Known once
+//! for all nodes, so that what is true of a chain is worked out once per block and not once per node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, Txid, Work};
+
+use crate::timeline::Intent;
+
+/// The tree of all blocks.
+#[derive(Clone, Debug, Default)]
+pub struct Blocks {
+    records: Vec<BlockRecord>,
+    places: HashMap<BlockHash, usize>,
+    transactions: BTreeMap<Txid, TransactionRecord>,
+    /// Blocks in which an output is spent, with who spends it.
+    spends: HashMap<OutPoint, Vec<(usize, Txid)>>,
+}
+
+/// What is known of one block.
+#[derive(Clone, Debug)]
+pub struct BlockRecord {
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Its parent's place; nothing for genesis and for what was never explained.
+    pub parent: Option<usize>,
+    /// Its height.
+    pub height: u32,
+    /// The work of the chain up to it.
+    pub work: Work,
+    /// Who mined it, where a miner said so.
+    pub miner: Option<usize>,
+    /// When it was mined.
+    pub mined_at: Option<Duration>,
+    /// Its body, where a miner or a user showed it.
+    pub body: Option<Arc<Block>>,
+    /// Ids of its transactions, the coinbase first; empty without a body.
+    pub txids: Vec<Txid>,
+    /// Nodes on whose best chain it is now.
+    pub holders: usize,
+    /// Whether it was ever on the best chain of a judged node.
+    pub connected: bool,
+    /// Whether a judged node refused it.
+    pub refused: bool,
+    /// An ancestor further back (a skip list, as in Bitcoin Core's chain index), or itself.
+    jump: usize,
+}
+
+/// What is known of one transaction.
+#[derive(Clone, Debug)]
+pub struct TransactionRecord {
+    /// The transaction.
+    pub transaction: Arc<Transaction>,
+    /// When and where a user submitted it, and what for.
+    pub submitted: Option<(Duration, usize, Intent)>,
+    /// Places of the blocks that hold it.
+    pub blocks: Vec<usize>,
+}
+
+impl Blocks {
+    /// A tree that holds genesis, at place 0.
+    pub fn new(genesis: &Block) -> Self {
+        let mut blocks = Self::default();
+        let place = blocks.push(genesis.block_hash(), None, 0, genesis.header.work());
+        blocks.show(place, &Arc::new(genesis.clone()));
+        blocks.records[place].connected = true;
+        blocks
+    }
+
+    /// The record at a place.
+    pub fn get(&self, place: usize) -> &BlockRecord {
+        &self.records[place]
+    }
+
+    /// All records, in the order they became known.
+    pub fn all(&self) -> &[BlockRecord] {
+        &self.records
+    }
+
+    /// Where a block is.
+    pub fn place(&self, hash: &BlockHash) -> Option<usize> {
+        self.places.get(hash).copied()
+    }
+
+    /// What is known of a transaction.
+    pub fn transaction(&self, txid: &Txid) -> Option<&TransactionRecord> {
+        self.transactions.get(txid)
+    }
+
+    /// Every transaction known, ordered by id.
+    pub fn transactions(&self) -> impl Iterator<Item = (&Txid, &TransactionRecord)> {
+        self.transactions.iter()
+    }
+
+    /// The ancestor of `place` at `height`, itself included; nothing above it or where history is unknown.
+    pub fn ancestor(&self, place: usize, height: u32) -> Option<usize> {
+        let mut at = place;
+        loop {
+            let record = &self.records[at];
+            if record.height <= height {
+                return (record.height == height).then_some(at);
+            }
+            at = if record.jump != at && self.records[record.jump].height >= height {
+                record.jump
+            } else {
+                record.parent?
+            };
+        }
+    }
+
+    /// Whether `ancestor` is on the chain that ends in `tip`.
+    pub fn is_on(&self, ancestor: usize, tip: usize) -> bool {
+        self.ancestor(tip, self.records[ancestor].height) == Some(ancestor)
+    }
+
+    /// The last block that two chains share.
+    pub fn fork(&self, a: usize, b: usize) -> Option<usize> {
+        let height = self.records[a].height.min(self.records[b].height);
+        let (mut a, mut b) = (self.ancestor(a, height)?, self.ancestor(b, height)?);
+        while a != b {
+            let (left, right) = (&self.records[a], &self.records[b]);
+            let jumps = left.jump != right.jump && left.jump != a && right.jump != b;
+            let level = self.records[left.jump].height == self.records[right.jump].height;
+            (a, b) = if jumps && level { (left.jump, right.jump) } else { (left.parent?, right.parent?) };
+        }
+        Some(a)
+    }
+
+    /// Who spends an output on the chain that ends in `tip`.
+    pub fn spender(&self, output: &OutPoint, tip: usize) -> Option<Txid> {
+        let spends = self.spends.get(output)?;
+        spends.iter().find(|(block, _)| self.is_on(*block, tip)).map(|(_, txid)| *txid)
+    }
+
+    /// In which block on the chain that ends in `tip` a transaction is.
+    pub fn confirmed(&self, txid: &Txid, tip: usize) -> Option<usize> {
+        let record = self.transactions.get(txid)?;
+        record.blocks.iter().copied().find(|&block| self.is_on(block, tip))
+    }
+
+    /// Blocks in which an output is spent, with who spends it there.
+    pub fn spends(&self, output: &OutPoint) -> &[(usize, Txid)] {
+        self.spends.get(output).map_or(&[], Vec::as_slice)
+    }
+
+    /// What an output holds, where its transaction is known.
+    pub fn value(&self, output: &OutPoint) -> Option<Amount> {
+        let outputs = &self.transactions.get(&output.txid)?.transaction.output;
+        outputs.get(output.vout as usize).map(|output| output.value)
+    }
+
+    /// Notes that a miner found a block, or that a user submitted it.
+    pub(super) fn mined(&mut self, block: &Arc<Block>, height: u32, miner: Option<usize>, at: Duration) -> usize {
+        let hash = block.block_hash();
+        let place = match self.place(&hash) {
+            Some(place) => place,
+            None => {
+                let parent = self.place(&block.header.prev_blockhash);
+                let below = parent.map_or_else(|| block.header.work(), |parent| self.records[parent].work);
+                let work = if parent.is_some() { below + block.header.work() } else { below };
+                self.push(hash, parent, height, work)
+            }
+        };
+        let record = &mut self.records[place];
+        record.miner = record.miner.or(miner);
+        record.mined_at = record.mined_at.or(Some(at));
+        if record.body.is_none() {
+            self.show(place, block);
+        }
+        place
+    }
+
+    /// Notes that somebody stored a block.
+    pub(super) fn stored(&mut self, hash: BlockHash, parent: BlockHash, height: u32, work: Work) -> usize {
+        let parent = self.place(&parent);
+        let place = match self.place(&hash) {
+            Some(place) => place,
+            None => self.push(hash, parent, height, work),
+        };
+        let record = &mut self.records[place];
+        if record.parent.is_none() && height > 0 {
+            record.parent = parent;
+        }
+        place
+    }
+
+    /// Notes a tip about which nothing else was ever said, as after an import.
+    pub(super) fn stub(&mut self, hash: BlockHash, height: u32, work: Work) -> usize {
+        self.place(&hash).unwrap_or_else(|| self.push(hash, None, height, work))
+    }
+
+    /// Notes a transaction that a user submitted.
+    pub(super) fn submitted(&mut self, transaction: &Arc<Transaction>, at: Duration, node: usize, intent: Intent) {
+        let record = self.transactions.entry(transaction.compute_txid()).or_insert_with(|| TransactionRecord {
+            transaction: transaction.clone(),
+            submitted: None,
+            blocks: Vec::new(),
+        });
+        record.submitted = record.submitted.or(Some((at, node, intent)));
+    }
+
+    pub(super) fn record(&mut self, place: usize) -> &mut BlockRecord {
+        &mut self.records[place]
+    }
+
+    fn push(&mut self, hash: BlockHash, parent: Option<usize>, height: u32, work: Work) -> usize {
+        let place = self.records.len();
+        let jump = parent.map_or(place, |parent| {
+            let once = self.records[parent].jump;
+            let twice = self.records[once].jump;
+            let height = |place: usize| self.records[place].height;
+            if height(parent) - height(once) == height(once) - height(twice) { twice } else { parent }
+        });
+        self.places.insert(hash, place);
+        self.records.push(BlockRecord {
+            hash,
+            parent,
+            height,
+            work,
+            miner: None,
+            mined_at: None,
+            body: None,
+            txids: Vec::new(),
+            holders: 0,
+            connected: false,
+            refused: false,
+            jump,
+        });
+        place
+    }
+
+    fn show(&mut self, place: usize, block: &Arc<Block>) {
+        let mut txids = Vec::with_capacity(block.txdata.len());
+        for transaction in &block.txdata {
+            let txid = transaction.compute_txid();
+            txids.push(txid);
+            let record = self.transactions.entry(txid).or_insert_with(|| TransactionRecord {
+                transaction: Arc::new(transaction.clone()),
+                submitted: None,
+                blocks: Vec::new(),
+            });
+            record.blocks.push(place);
+            if !transaction.is_coinbase() {
+                for input in &transaction.input {
+                    self.spends.entry(input.previous_output).or_default().push((place, txid));
+                }
+            }
+        }
+        let record = &mut self.records[place];
+        record.txids = txids;
+        record.body = Some(block.clone());
+    }
+}

@@ -1,0 +1,145 @@
+//! Checks: one file per property. A check is fed with everything that happened, in order, and says with evidence when
+//! its property does not hold. What all checks need to know is kept once, in [`View`].
+//!
+//! Every check works in about constant time per entry; what cannot is done only when faults act or at the end.
+
+mod blocks;
+mod components;
+mod view;
+
+pub use blocks::{BlockRecord, Blocks, TransactionRecord};
+pub use components::{Component, Components};
+pub use view::{NodeView, View, Wiring};
+
+use std::time::Duration;
+
+use bitcoin::BlockHash;
+
+use crate::report::Verdict;
+use crate::timeline::Entry;
+
+/// One property, asked of a run.
+pub trait Check {
+    /// Its word in YAML.
+    fn name(&self) -> &'static str;
+
+    /// What is asked, in words.
+    fn asked(&self) -> String;
+
+    /// Looks at one entry; the view has it already. Says when the property is broken by it.
+    fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding>;
+
+    /// Whether it has seen all that it needs. A run goes on after its schedule, up to a deadline, until all checks say
+    /// so; safety has nothing to wait for.
+    fn satisfied(&self, _view: &View) -> bool {
+        true
+    }
+
+    /// The run is over, all samples are taken. Says when the property is broken, or was not reached.
+    fn at_end(&mut self, _view: &View) -> Option<Finding> {
+        None
+    }
+
+    /// What was seen, in words.
+    fn seen(&self) -> String {
+        "nothing against it".to_owned()
+    }
+}
+
+/// Something that may not happen and did, or had to happen and did not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The check's name.
+    pub check: &'static str,
+    /// What it makes of the run.
+    pub verdict: Verdict,
+    /// When.
+    pub at: Duration,
+    /// On which node.
+    pub node: Option<usize>,
+    /// About which block.
+    pub block: Option<BlockHash>,
+    /// What happened, in one sentence.
+    pub what: String,
+}
+
+/// A view, the checks that read it, and what they found.
+pub struct Checks {
+    view: View,
+    checks: Vec<Posed>,
+    findings: Vec<Finding>,
+}
+
+/// A check that was posed, with how often it was broken.
+struct Posed {
+    check: Box<dyn Check>,
+    findings: u64,
+}
+
+impl Checks {
+    /// No checks yet.
+    pub fn new(view: View) -> Self {
+        Self { view, checks: Vec::new(), findings: Vec::new() }
+    }
+
+    /// Adds a check; it sees entries from now on.
+    pub fn pose(&mut self, check: Box<dyn Check>) {
+        self.checks.push(Posed { check, findings: 0 });
+    }
+
+    /// Feeds one entry to the view and to every check. Gives what was found: of each check only the first finding, for
+    /// what follows from a broken property would drown it.
+    pub fn feed(&mut self, entry: &Entry) -> Vec<Finding> {
+        self.view.feed(entry);
+        let mut found = Vec::new();
+        for posed in &mut self.checks {
+            if let Some(finding) = posed.check.on(&self.view, entry) {
+                posed.count(finding, &mut found);
+            }
+        }
+        self.findings.extend(found.iter().cloned());
+        found
+    }
+
+    /// Whether no check waits for anything more.
+    pub fn satisfied(&self) -> bool {
+        self.checks.iter().all(|posed| posed.findings > 0 || posed.check.satisfied(&self.view))
+    }
+
+    /// Ends the run; no entry may follow.
+    pub fn end(&mut self, at: Duration) -> Vec<Finding> {
+        self.view.end(at);
+        let mut found = Vec::new();
+        for posed in &mut self.checks {
+            if let Some(finding) = posed.check.at_end(&self.view) {
+                posed.count(finding, &mut found);
+            }
+        }
+        self.findings.extend(found.iter().cloned());
+        found
+    }
+
+    /// The view.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// What was found so far, first things first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Each check with how many findings it made.
+    pub fn posed(&self) -> impl Iterator<Item = (&dyn Check, u64)> {
+        self.checks.iter().map(|posed| (posed.check.as_ref(), posed.findings))
+    }
+}
+
+impl Posed {
+    fn count(&mut self, finding: Finding, found: &mut Vec<Finding>) {
+        self.findings += 1;
+        if self.findings == 1 {
+            found.push(finding);
+        }
+    }
+}
