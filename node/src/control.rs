@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid, Work};
-use schism_wire::{Multiaddr, PeerId};
+pub use schism_wire::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -246,6 +246,9 @@ pub enum Event {
         height: u32,
         /// The work of the chain up to it.
         work: Work,
+        /// Who sent it; nothing for our own.
+        #[serde(default)]
+        from: Option<PeerId>,
     },
     /// A block was refused.
     BlockRefused {
