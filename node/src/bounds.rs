@@ -33,3 +33,19 @@ pub const FRAME_BYTES: u32 = 32 << 20;
 pub const ADDRESSES: usize = 1_000;
 /// Seconds a peer may take for a response before another is asked.
 pub const RESPONSE_SECONDS: u64 = 10;
+/// Seconds after which a verdict is no longer waited for: a message to an actor was lost.
+pub const VERDICT_SECONDS: u64 = 120;
+/// Peers whose misbehaviour is remembered; the least guilty are forgotten first.
+pub const SCORES: usize = 1_000;
+/// Peers refused; the oldest ban is lifted first. Identities cost nothing, so a longer list protects no better.
+pub const BANS: usize = 1_000;
+/// Points for bytes that are no message, or an answer nobody asked for: two of them ban.
+pub const RUBBISH_BLAME: u32 = 50;
+/// Bodies that sync keeps track of at once; the rest of a list waits its turn.
+pub const BODIES_WANTED: usize = 1_024;
+/// Bodies asked of one peer at once: half of what may wait for a verdict, so that announcements still get in.
+pub const BODIES_PER_PEER: usize = 8;
+/// Seconds after which a peer that did not have a body may be asked for it again.
+pub const LACKS_SECONDS: u64 = 10;
+/// Requests of one peer that await our response; more are left without one.
+pub const ASKS_PER_PEER: usize = 16;

@@ -64,19 +64,19 @@ pub enum Event {
     },
     /// A peer answered our request, with the kind we asked for.
     Answered {
-        /// Which request.
-        request: RequestId,
         /// Who answered.
         peer: PeerId,
+        /// What we had asked.
+        asked: Request,
         /// What it said.
         response: Response,
     },
     /// Our request came to nothing.
     Failed {
-        /// Which request.
-        request: RequestId,
         /// Who was asked.
         peer: PeerId,
+        /// What we had asked.
+        asked: Request,
         /// Why.
         failure: Failure,
     },
@@ -108,17 +108,6 @@ pub enum Event {
 pub struct GossipId {
     pub(crate) message: MessageId,
     pub(crate) from: PeerId,
-}
-
-/// Names one request of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub(crate) u64);
-
-impl RequestId {
-    /// A request id for tests of code above the wire.
-    pub fn numbered(number: u64) -> Self {
-        Self(number)
-    }
 }
 
 /// Why a request came to nothing.

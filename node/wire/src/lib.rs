@@ -21,7 +21,7 @@ pub use encoding::{
     Malformed, decode_announcement, decode_request, decode_response, encode_announcement, encode_request,
     encode_response,
 };
-pub use event::{Event, Failure, GossipId, Judgement, RequestId, Unpublished};
+pub use event::{Event, Failure, GossipId, Judgement, Unpublished};
 pub use libp2p::identity::Keypair;
 pub use libp2p::{Multiaddr, PeerId};
 pub use wire::{Executor, Settings, Wire};

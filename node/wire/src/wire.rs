@@ -22,7 +22,7 @@ use libp2p::{Multiaddr, PeerId};
 use crate::Transport;
 use crate::behaviour::Behaviour;
 use crate::encoding::encode_announcement;
-use crate::event::{Event, Failure, GossipId, Judgement, RequestId, Unpublished};
+use crate::event::{Event, Failure, GossipId, Judgement, Unpublished};
 use crate::gossip::Topics;
 use crate::limits::Limits;
 use crate::traffic::Traffic;
@@ -73,9 +73,8 @@ pub struct Wire {
     asks: BTreeMap<AskId, Ask>,
     ask_ids: BTreeMap<InboundRequestId, AskId>,
     /// Requests of ours that await theirs.
-    requests: BTreeMap<OutboundRequestId, (RequestId, Request)>,
+    requests: BTreeMap<OutboundRequestId, Request>,
     next_ask: u64,
-    next_request: u64,
 }
 
 struct Link {
@@ -84,6 +83,7 @@ struct Link {
 }
 
 struct Ask {
+    peer: PeerId,
     inbound: InboundRequestId,
     channel: ResponseChannel<Response>,
 }
@@ -111,7 +111,6 @@ impl Wire {
             ask_ids: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_ask: 0,
-            next_request: 0,
         }
     }
 
@@ -206,21 +205,23 @@ impl Wire {
     }
 
     /// Asks a peer; [`Event::Answered`] or [`Event::Failed`] follows.
-    pub fn request(&mut self, peer: PeerId, request: Request) -> RequestId {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
+    pub fn request(&mut self, peer: PeerId, request: Request) {
         if self.links.contains_key(&peer) {
             let outbound = self.swarm.behaviour_mut().asks.send_request(&peer, request.clone());
-            self.requests.insert(outbound, (id, request));
+            self.requests.insert(outbound, request);
         } else {
-            self.events.push_back(Event::Failed { request: id, peer, failure: Failure::NotConnected });
+            self.events.push_back(Event::Failed { peer, asked: request, failure: Failure::NotConnected });
         }
-        id
+    }
+
+    /// How many requests of a peer await our response.
+    pub fn asks_of(&self, peer: PeerId) -> usize {
+        self.asks.values().filter(|ask| ask.peer == peer).count()
     }
 
     /// Answers a peer. Nothing happens if it no longer waits.
     pub fn respond(&mut self, ask: AskId, response: Response) {
-        if let Some(Ask { inbound, channel }) = self.asks.remove(&ask) {
+        if let Some(Ask { inbound, channel, .. }) = self.asks.remove(&ask) {
             self.ask_ids.remove(&inbound);
             let _ = self.swarm.behaviour_mut().asks.send_response(channel, response);
         }

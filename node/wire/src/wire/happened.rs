@@ -90,24 +90,24 @@ impl Wire {
                 Message::Request { request_id: inbound, request, channel } => {
                     let ask = AskId(self.next_ask);
                     self.next_ask += 1;
-                    self.asks.insert(ask, Ask { inbound, channel });
+                    self.asks.insert(ask, Ask { peer, inbound, channel });
                     self.ask_ids.insert(inbound, ask);
                     self.events.push_back(Event::Requested { ask, peer, request });
                 }
                 Message::Response { request_id, response } => {
-                    let Some((request, asked)) = self.requests.remove(&request_id) else { return };
+                    let Some(asked) = self.requests.remove(&request_id) else { return };
                     if response.answers(&asked) {
-                        self.events.push_back(Event::Answered { request, peer, response });
+                        self.events.push_back(Event::Answered { peer, asked, response });
                     } else {
                         self.rubbish(peer, "an answer to another question".to_owned());
-                        self.events.push_back(Event::Failed { request, peer, failure: Failure::Rubbish });
+                        self.events.push_back(Event::Failed { peer, asked, failure: Failure::Rubbish });
                     }
                 }
             },
             request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
-                let Some((request, _)) = self.requests.remove(&request_id) else { return };
+                let Some(asked) = self.requests.remove(&request_id) else { return };
                 let failure = self.failure(peer, error);
-                self.events.push_back(Event::Failed { request, peer, failure });
+                self.events.push_back(Event::Failed { peer, asked, failure });
             }
             request_response::Event::InboundFailure { peer, request_id, error, .. } => {
                 if let Some(ask) = self.ask_ids.remove(&request_id) {

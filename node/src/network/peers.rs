@@ -1,0 +1,203 @@
+//! Peers: what this node knows of others. Where they listen, who is connected, who misbehaved and who is banned.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use schism_wire::{Multiaddr, PeerId};
+
+use crate::bounds::{ADDRESSES, ADDRESSES_PER_PEER, BAN_SCORE, BANS, SCORES};
+use crate::control::{PeerState, PeersState};
+
+/// What this node knows of others.
+#[derive(Debug, Default)]
+pub struct Peers {
+    book: BTreeMap<PeerId, Vec<Multiaddr>>,
+    connected: BTreeMap<PeerId, Connected>,
+    /// Misbehaviour, also of peers that have left: leaving does not clear it.
+    scores: BTreeMap<PeerId, u32>,
+    bans: BTreeMap<PeerId, String>,
+    /// Banned peers, the oldest ban first.
+    banned_since: VecDeque<PeerId>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    outbound: bool,
+    round_trip: Option<Duration>,
+}
+
+/// What a charge led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charged {
+    /// Its score stays below the limit.
+    Noted,
+    /// It is over: the peer is to be banned.
+    TooMuch,
+}
+
+impl Peers {
+    /// The first connection to a peer is up.
+    pub fn connected(&mut self, peer: PeerId, outbound: bool) {
+        self.connected.insert(peer, Connected { outbound, round_trip: None });
+    }
+
+    /// The last connection to a peer is down.
+    pub fn disconnected(&mut self, peer: PeerId) {
+        self.connected.remove(&peer);
+    }
+
+    /// A peer answered a ping.
+    pub fn round_trip(&mut self, peer: PeerId, time: Duration) {
+        if let Some(connected) = self.connected.get_mut(&peer) {
+            connected.round_trip = Some(time);
+        }
+    }
+
+    /// Whether a peer is connected.
+    pub fn is_connected(&self, peer: PeerId) -> bool {
+        self.connected.contains_key(&peer)
+    }
+
+    /// Connected peers, ordered by id.
+    pub fn all_connected(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.connected.keys().copied()
+    }
+
+    /// Notes where a peer listens. In a full book it takes the place of a random entry that is not connected, so
+    /// that nobody can keep others out of it, nor drive everybody out at once.
+    pub fn learn(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, chance: &mut StdRng) {
+        if addresses.is_empty() {
+            return;
+        }
+        if !self.book.contains_key(&peer) && self.book.len() >= ADDRESSES {
+            let loose: Vec<_> = self.book.keys().filter(|known| !self.is_connected(**known)).copied().collect();
+            if loose.is_empty() {
+                return;
+            }
+            self.book.remove(&loose[chance.random_range(0..loose.len())]);
+        }
+        self.book.insert(peer, addresses.into_iter().take(ADDRESSES_PER_PEER).collect());
+    }
+
+    /// Where a peer listens.
+    pub fn addresses(&self, peer: PeerId) -> Vec<Multiaddr> {
+        self.book.get(&peer).cloned().unwrap_or_default()
+    }
+
+    /// The book, ordered by id.
+    pub fn book(&self) -> impl Iterator<Item = (PeerId, &[Multiaddr])> + '_ {
+        self.book.iter().map(|(peer, addresses)| (*peer, addresses.as_slice()))
+    }
+
+    /// Adds to a peer's misbehaviour.
+    pub fn charge(&mut self, peer: PeerId, points: u32) -> Charged {
+        if !self.scores.contains_key(&peer) && self.scores.len() >= SCORES {
+            let least = self.scores.iter().min_by_key(|(known, score)| (**score, **known)).map(|(known, _)| *known);
+            least.map(|known| self.scores.remove(&known));
+        }
+        let score = self.scores.entry(peer).or_default();
+        *score = score.saturating_add(points);
+        if *score >= BAN_SCORE { Charged::TooMuch } else { Charged::Noted }
+    }
+
+    /// Refuses a peer from now on. Returns whose ban had to be lifted to keep the list within its bound.
+    pub fn ban(&mut self, peer: PeerId, reason: String) -> Option<PeerId> {
+        if self.bans.insert(peer, reason).is_none() {
+            self.banned_since.push_back(peer);
+        }
+        self.book.remove(&peer);
+        let oldest = if self.bans.len() > BANS { self.banned_since.front().copied() } else { None };
+        oldest.inspect(|oldest| self.unban(*oldest))
+    }
+
+    /// Lifts a ban and forgets what led to it.
+    pub fn unban(&mut self, peer: PeerId) {
+        self.bans.remove(&peer);
+        self.banned_since.retain(|banned| *banned != peer);
+        self.scores.remove(&peer);
+    }
+
+    /// Whether a peer is refused.
+    pub fn is_banned(&self, peer: PeerId) -> bool {
+        self.bans.contains_key(&peer)
+    }
+
+    /// What the door is told; traffic and items are for others to fill in.
+    pub fn state(&self) -> PeersState {
+        let connected = self.connected.iter().map(|(peer, connected)| PeerState {
+            peer: *peer,
+            outbound: connected.outbound,
+            misbehaviour: self.scores.get(peer).copied().unwrap_or_default(),
+            round_trip: connected.round_trip.map(|time| time.as_secs_f64()),
+        });
+        PeersState {
+            connected: connected.collect(),
+            banned: self.bans.iter().map(|(peer, reason)| (*peer, reason.clone())).collect(),
+            addresses: self.book.len(),
+            ..PeersState::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn address(port: usize) -> Multiaddr {
+        format!("/ip4/10.1.0.1/tcp/{}", port % 60_000).parse().expect("an address")
+    }
+
+    #[test]
+    fn the_book_keeps_its_bound_and_the_connected() {
+        let (mut peers, mut chance) = (Peers::default(), StdRng::seed_from_u64(1));
+        let friend = PeerId::random();
+        peers.connected(friend, true);
+        peers.learn(friend, vec![address(1)], &mut chance);
+        for port in 0..3 * ADDRESSES {
+            peers.learn(PeerId::random(), vec![address(port); 100], &mut chance);
+        }
+        assert_eq!(peers.book().count(), ADDRESSES);
+        assert!(peers.book().all(|(_, addresses)| addresses.len() <= ADDRESSES_PER_PEER));
+        assert_eq!(peers.addresses(friend), vec![address(1)]);
+    }
+
+    #[test]
+    fn small_charges_add_up_to_a_ban_and_leaving_does_not_clear_them() {
+        let (mut peers, peer) = (Peers::default(), PeerId::random());
+        assert_eq!(peers.charge(peer, BAN_SCORE - 1), Charged::Noted);
+        peers.connected(peer, false);
+        peers.disconnected(peer);
+        assert_eq!(peers.charge(peer, 1), Charged::TooMuch);
+    }
+
+    #[test]
+    fn a_lifted_ban_leaves_nothing_behind() {
+        let (mut peers, peer) = (Peers::default(), PeerId::random());
+        peers.charge(peer, BAN_SCORE);
+        peers.ban(peer, "rubbish".to_owned());
+        assert!(peers.is_banned(peer));
+        peers.unban(peer);
+        assert!(!peers.is_banned(peer));
+        assert_eq!(peers.charge(peer, 1), Charged::Noted);
+    }
+
+    #[test]
+    fn scores_and_bans_keep_their_bounds_and_the_worst_are_remembered() {
+        let mut peers = Peers::default();
+        let worst = PeerId::random();
+        peers.charge(worst, 99);
+        let lifted = (0..2 * SCORES.max(BANS)).filter_map(|_| {
+            let peer = PeerId::random();
+            peers.charge(peer, 1);
+            peers.ban(peer, String::new())
+        });
+        assert_eq!(lifted.count(), 2 * SCORES.max(BANS) - BANS);
+        assert!(peers.scores.len() <= SCORES);
+        assert_eq!(peers.charge(worst, 1), Charged::TooMuch);
+        assert_eq!(peers.state().banned.len(), BANS);
+    }
+}
