@@ -41,8 +41,6 @@ pub const SCORES: usize = 1_000;
 pub const BANS: usize = 1_000;
 /// Points for bytes that are no message, or an answer nobody asked for: two of them ban.
 pub const RUBBISH_BLAME: u32 = 50;
-/// Bodies that sync keeps track of at once; the rest of a list waits its turn.
-pub const BODIES_WANTED: usize = 1_024;
 /// Bodies asked of one peer at once: half of what may wait for a verdict, so that announcements still get in.
 pub const BODIES_PER_PEER: usize = 8;
 /// Seconds after which a peer that did not have a body may be asked for it again.

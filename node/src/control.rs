@@ -282,6 +282,11 @@ pub enum Event {
         /// Why.
         why: Dropped,
     },
+    /// The node listens here: its port is known even if it was left to the system.
+    Listening {
+        /// Where, without the node's id.
+        address: Multiaddr,
+    },
     /// A peer is connected.
     PeerConnected {
         /// Who.

@@ -91,6 +91,17 @@ impl Peers {
         self.book.iter().map(|(peer, addresses)| (*peer, addresses.as_slice()))
     }
 
+    /// At most this many random entries of the book, the first address of each, for `asker`.
+    pub fn some(&self, most: usize, asker: PeerId, chance: &mut StdRng) -> Vec<(PeerId, Multiaddr)> {
+        let others = self.book.iter().filter(|(peer, _)| **peer != asker);
+        let mut known: Vec<_> =
+            others.filter_map(|(peer, addresses)| Some((*peer, addresses.first()?.clone()))).collect();
+        while known.len() > most {
+            known.swap_remove(chance.random_range(0..known.len()));
+        }
+        known
+    }
+
     /// Adds to a peer's misbehaviour.
     pub fn charge(&mut self, peer: PeerId, points: u32) -> Charged {
         if !self.scores.contains_key(&peer) && self.scores.len() >= SCORES {

@@ -1,0 +1,250 @@
+//! Network, the actor. Ledger and Mempool tell it verdicts, wants, answers and the tip; the door asks it about peers.
+//! It tells Ledger what is to be judged or served from the chain, and Mempool what concerns the pool.
+//!
+//! It owns the wire and polls it: what peers say is in `heard`, what the other actors say in `told`.
+
+mod heard;
+mod told;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Waking, Poll};
+use std::time::Duration;
+
+use actix::fut::ActorFuture;
+use actix::{Actor, AsyncContext, Context, Handler};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use schism_wire::{Keypair, Multiaddr, PeerId, Settings, Transport, Wire};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tracing::error;
+
+use super::admission::Admission;
+use super::gossip::Announcer;
+use super::overlay::{Move, Overlay};
+use super::peers::{Charged, Peers};
+use super::reconcile::Reconcile;
+use super::sync::Sync;
+use crate::bounds::RESPONSE_SECONDS;
+use crate::chain::Rules;
+use crate::config::OverlayConfig;
+use crate::control::Event;
+use crate::messages::ToNetwork;
+use crate::ring::Ring;
+use crate::surroundings::{Cost, Spawner, VirtualWork};
+
+/// Between two looks at what is overdue: connections to seek, verdicts that do not come, peers to compare with.
+const PULSE: Duration = Duration::from_secs(1);
+/// Pulses between two comparisons with one peer after the other: what gossip lost is found without luck.
+const PULSES_PER_COMPARISON: u64 = 30;
+/// Things heard before the mailbox has its turn: verdicts make room for what is heard next.
+const HEARD_AT_ONCE: usize = 32;
+
+/// What a network is made of.
+pub struct Parts {
+    /// Its identity.
+    pub identity: Keypair,
+    /// Where it listens.
+    pub listen: Multiaddr,
+    /// The chain it follows.
+    pub rules: Arc<Rules>,
+    /// How it finds and keeps its peers.
+    pub overlay: OverlayConfig,
+    /// How bytes reach them.
+    pub transport: Transport,
+    /// Runs its connections.
+    pub spawner: Arc<dyn Spawner>,
+    /// Seed of its choices and nonces; differs between nodes.
+    pub chance: u64,
+    /// The other actors.
+    pub ring: Ring,
+    /// Hears what happened.
+    pub events: Arc<dyn Fn(Event) + Send + std::marker::Sync>,
+    /// What handling bytes costs.
+    pub work: Arc<dyn VirtualWork>,
+}
+
+/// Talks to peers.
+pub struct Network {
+    wire: Wire,
+    ring: Ring,
+    events: Arc<dyn Fn(Event) + Send + std::marker::Sync>,
+    work: Arc<dyn VirtualWork>,
+    listen: Multiaddr,
+    peers: Peers,
+    overlay: Overlay,
+    admission: Admission,
+    sync: Sync,
+    reconcile: Reconcile,
+    announcer: Announcer,
+    chance: StdRng,
+    start: Instant,
+    pulses: u64,
+    /// Bytes received that have been charged.
+    charged_bytes: u64,
+}
+
+impl Network {
+    /// A network that listens and dials once its actor is started.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { identity, listen, rules, overlay, transport, spawner, chance, ring, events, work } = parts;
+        let upgrades = rules.upgrades.iter().filter_map(|upgrade| upgrade.max_block_bytes);
+        let ours = overlay.degree + overlay.keep.len();
+        let settings = Settings {
+            genesis: rules.genesis.block_hash(),
+            max_block_bytes: upgrades.fold(rules.max_block_bytes, usize::max),
+            most_connections: overlay.most_connections,
+            most_inbound: overlay.most_connections.saturating_sub(ours).max(overlay.most_connections / 2),
+            response_time: Duration::from_secs(RESPONSE_SECONDS),
+        };
+        let mut chance = StdRng::seed_from_u64(chance);
+        let mut fork = || StdRng::seed_from_u64(chance.next_u64());
+        let (overlay_chance, nonces) = (fork(), fork());
+        Self {
+            wire: Wire::new(&identity, transport, &settings, Box::new(move |future| spawner.spawn(future))),
+            ring,
+            events,
+            work,
+            listen,
+            peers: Peers::default(),
+            overlay: Overlay::new(identity.public().to_peer_id(), &overlay, Duration::ZERO, overlay_chance),
+            admission: Admission::default(),
+            sync: Sync::new(settings.genesis),
+            reconcile: Reconcile::default(),
+            announcer: Announcer::new(nonces),
+            chance,
+            start: Instant::now(),
+            pulses: 0,
+            charged_bytes: 0,
+        }
+    }
+
+    /// Time since the start.
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Once a second: what is overdue.
+    fn pulse(&mut self) {
+        let now = self.now();
+        self.pulses += 1;
+        for waiting in self.admission.give_up(now) {
+            self.close(&waiting);
+        }
+        if self.pulses.is_multiple_of(PULSES_PER_COMPARISON)
+            && let Some(peer) = self.sync.anyone(self.pulses / PULSES_PER_COMPARISON)
+        {
+            self.sync.ask_headers(peer, None);
+            self.reconcile.introduced(peer);
+        }
+        self.seek(now);
+    }
+
+    /// Dials and lets go as the overlay decides.
+    fn seek(&mut self, now: Duration) {
+        for step in self.overlay.step(now, &self.peers) {
+            match step {
+                Move::Dial { peer, addresses } => self.wire.dial(peer, addresses),
+                Move::AskAddresses { peer } => self.wire.request(peer, schism_wire::Request::Addresses),
+                Move::Hang { peer, reason } => self.wire.disconnect(peer, reason),
+            }
+        }
+    }
+
+    /// Asks and tells what follows from everything heard and told so far. False when there was nothing to do.
+    fn settle(&mut self) -> bool {
+        let (now, admission) = (self.now(), &self.admission);
+        let mut asks = self.sync.next(now, |peer| admission.room(peer));
+        asks.extend(self.reconcile.next(self.sync.is_busy(), |peer| admission.room(peer)));
+        let announcement = self.announcer.next(now, self.sync.is_busy());
+        let something = !asks.is_empty() || announcement.is_some();
+        for (peer, request) in asks {
+            self.wire.request(peer, request);
+        }
+        announcement.inspect(|announcement| self.publish(announcement));
+        let received = self.wire.bytes_received();
+        if received > self.charged_bytes {
+            self.work.charge(Cost::Bytes((received - self.charged_bytes) as usize));
+            self.charged_bytes = received;
+        }
+        something
+    }
+
+    /// Adds to a peer's misbehaviour, and bans it when that is enough.
+    fn charge(&mut self, peer: PeerId, points: u32, reason: &str) {
+        if points == 0 || self.peers.is_banned(peer) {
+            return;
+        }
+        (self.events)(Event::PeerCharged { peer, points, reason: reason.to_owned() });
+        if self.peers.charge(peer, points) == Charged::TooMuch {
+            self.ban(peer, reason);
+        }
+    }
+
+    fn ban(&mut self, peer: PeerId, reason: &str) {
+        (self.events)(Event::PeerBanned { peer, reason: reason.to_owned() });
+        if let Some(lifted) = self.peers.ban(peer, reason.to_owned()) {
+            self.wire.unban(lifted);
+        }
+        self.wire.ban(peer, &format!("banned: {reason}"));
+    }
+}
+
+impl Actor for Network {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        if let Err(reason) = self.wire.listen(self.listen.clone()) {
+            error!(address = %self.listen, reason, "cannot listen");
+        }
+        let mut pulse = tokio::time::interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        context.spawn(Life { pulse });
+    }
+}
+
+impl Handler<ToNetwork> for Network {
+    type Result = ();
+
+    fn handle(&mut self, message: ToNetwork, _: &mut Context<Self>) {
+        self.told(message);
+    }
+}
+
+/// What polls the wire, as long as the actor lives. The pulse is part of it, not an interval of the context's: what
+/// the wire is told takes effect when it is polled after.
+struct Life {
+    pulse: Interval,
+}
+
+impl ActorFuture<Network> for Life {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        network: &mut Network,
+        _: &mut Context<Network>,
+        waking: &mut Waking<'_>,
+    ) -> Poll<()> {
+        let mut heard = 0;
+        loop {
+            while self.pulse.poll_tick(waking).is_ready() {
+                network.pulse();
+            }
+            while let Poll::Ready(event) = network.wire.poll(waking) {
+                network.heard(event);
+                heard += 1;
+                if heard >= HEARD_AT_ONCE {
+                    waking.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            if !network.settle() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

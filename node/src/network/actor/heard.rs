@@ -1,0 +1,173 @@
+//! What is heard from peers, and what is made of it.
+
+use std::sync::Arc;
+
+use bitcoin::bip152::{BlockTransactions, BlockTransactionsRequest};
+use bitcoin::{Block, Transaction};
+use schism_wire::{Announcement, AskId, Event as Heard, GossipId, Judgement, PeerId, Request, Response};
+
+use super::Network;
+use crate::bounds::{ADDRESSES_PER_RESPONSE, ASKS_PER_PEER, RUBBISH_BLAME};
+use crate::control::Event;
+use crate::messages::{Source, ToLedger, ToMempool};
+use crate::network::admission::Origin;
+use crate::network::sync::Unasked;
+
+impl Network {
+    pub(super) fn heard(&mut self, event: Heard) {
+        let now = self.now();
+        match event {
+            Heard::Listening { address } => {
+                self.wire.add_external_address(address.clone());
+                (self.events)(Event::Listening { address });
+            }
+            Heard::Connected { peer, outbound, address } => {
+                self.peers.connected(peer, outbound);
+                self.overlay.connected(peer, now);
+                if outbound && self.peers.addresses(peer).is_empty() {
+                    self.peers.learn(peer, vec![address], &mut self.chance);
+                }
+                (self.events)(Event::PeerConnected { peer, outbound });
+            }
+            Heard::Disconnected { peer, reason } => {
+                self.peers.disconnected(peer);
+                self.overlay.disconnected(peer, now);
+                self.sync.disconnected(peer);
+                self.reconcile.disconnected(peer);
+                (self.events)(Event::PeerDisconnected { peer, reason });
+            }
+            Heard::DialFailed { peer, reason } => {
+                tracing::debug!(%peer, reason, "a dial failed");
+                self.overlay.dial_failed(peer, now);
+            }
+            Heard::Subscribed { peer } => {
+                self.sync.introduced(peer);
+                self.reconcile.introduced(peer);
+            }
+            Heard::Identified { peer, addresses } => self.peers.learn(peer, addresses, &mut self.chance),
+            Heard::RoundTrip { peer, time } => self.peers.round_trip(peer, time),
+            Heard::Gossip { from, id, announcement } => self.gossiped(from, id, announcement),
+            Heard::Requested { ask, peer, request } => self.requested(ask, peer, request),
+            Heard::Answered { peer, asked, response } => {
+                if self.answered(peer, asked, response).is_err() {
+                    self.charge(peer, RUBBISH_BLAME, "answered with what it was not asked for");
+                }
+            }
+            Heard::Failed { peer, asked, failure } => {
+                self.sync.failed(peer, &asked, &failure, now);
+                match asked {
+                    Request::BlockTransactions(asked) => self.missing(peer, &asked, None),
+                    Request::Transactions { txids } => drop(self.reconcile.answered(peer, &txids, Vec::new())),
+                    _ => {}
+                }
+            }
+            Heard::Rubbish { peer, what } => self.charge(peer, RUBBISH_BLAME, &format!("rubbish: {what}")),
+        }
+    }
+
+    fn gossiped(&mut self, from: PeerId, id: GossipId, announcement: Announcement) {
+        let now = self.now();
+        let Some(item) = self.admission.admit(from, Origin::Gossip(id.clone()), now) else {
+            self.wire.judge(&id, Judgement::Ignore);
+            if let Announcement::Block(_) = announcement {
+                self.sync.ask_headers(from, None);
+            }
+            return;
+        };
+        let source = Source::Peer { peer: from, item };
+        match announcement {
+            Announcement::Block(compact) => self.ring.mempool.tell(ToMempool::Reconstruct { compact, source }),
+            Announcement::Transaction(transaction) => {
+                self.ring.ledger.tell(ToLedger::CheckTransaction { transaction, source });
+            }
+        }
+    }
+
+    fn requested(&mut self, ask: AskId, peer: PeerId, request: Request) {
+        if self.wire.asks_of(peer) > ASKS_PER_PEER {
+            return self.wire.ignore(ask);
+        }
+        match request {
+            Request::Headers { .. } | Request::Blocks { .. } | Request::BlockTransactions(_) => {
+                self.ring.ledger.tell(ToLedger::Serve { ask, request });
+            }
+            Request::Transactions { .. } | Request::Pool => {
+                self.ring.mempool.tell(ToMempool::Serve { ask, request });
+            }
+            Request::Addresses => {
+                let known = self.peers.some(ADDRESSES_PER_RESPONSE, peer, &mut self.chance);
+                self.wire.respond(ask, Response::Addresses(known));
+            }
+        }
+    }
+
+    fn answered(&mut self, peer: PeerId, asked: Request, response: Response) -> Result<(), Unasked> {
+        match (asked, response) {
+            (Request::Headers { .. }, Response::Headers(headers)) => {
+                self.sync.headers_answered(peer, headers.len());
+                if !headers.is_empty() {
+                    match self.admission.admit(peer, Origin::Response, self.now()) {
+                        Some(item) => {
+                            let source = Source::Peer { peer, item };
+                            self.ring.ledger.tell(ToLedger::CheckHeaders { headers, source });
+                        }
+                        None => self.sync.ask_headers(peer, None),
+                    }
+                }
+            }
+            (Request::Blocks { hashes }, Response::Blocks(blocks)) => {
+                for block in self.sync.blocks_answered(peer, &hashes, blocks, self.now())? {
+                    self.check_block(peer, block);
+                }
+            }
+            (Request::Transactions { txids }, Response::Transactions(found)) => {
+                for transaction in self.reconcile.answered(peer, &txids, found)? {
+                    self.check_transaction(peer, transaction);
+                }
+            }
+            (Request::BlockTransactions(asked), Response::BlockTransactions(found)) => {
+                let fits = found.as_ref().is_none_or(|found| {
+                    found.block_hash == asked.block_hash && found.transactions.len() <= asked.indexes.len()
+                });
+                self.missing(peer, &asked, found.filter(|_| fits));
+                return if fits { Ok(()) } else { Err(Unasked) };
+            }
+            (Request::Pool, Response::Pool(txids)) if !txids.is_empty() => {
+                self.ring.mempool.tell(ToMempool::Offered { peer, txids });
+            }
+            (Request::Addresses, Response::Addresses(known)) => {
+                let local = self.wire.local_peer();
+                for (known, address) in known.into_iter().filter(|(known, _)| *known != local) {
+                    if self.peers.addresses(known).is_empty() && !self.peers.is_banned(known) {
+                        self.peers.learn(known, vec![address], &mut self.chance);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_block(&mut self, peer: PeerId, block: Arc<Block>) {
+        match self.admission.admit(peer, Origin::Response, self.now()) {
+            Some(item) => {
+                self.ring.ledger.tell(ToLedger::CheckBlock { block, source: Source::Peer { peer, item } });
+            }
+            None => self.sync.not_admitted(block.block_hash()),
+        }
+    }
+
+    fn check_transaction(&mut self, peer: PeerId, transaction: Arc<Transaction>) {
+        match self.admission.admit(peer, Origin::Response, self.now()) {
+            Some(item) => {
+                let source = Source::Peer { peer, item };
+                self.ring.ledger.tell(ToLedger::CheckTransaction { transaction, source });
+            }
+            None => self.reconcile.want(peer, vec![transaction.compute_txid()]),
+        }
+    }
+
+    fn missing(&mut self, peer: PeerId, asked: &BlockTransactionsRequest, transactions: Option<BlockTransactions>) {
+        self.ring.mempool.tell(ToMempool::Missing { peer, hash: asked.block_hash, transactions });
+    }
+}
