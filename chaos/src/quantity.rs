@@ -1,5 +1,9 @@
 //! A quantity: a number that says its unit, as people write it in files and read it in reports.
 
+mod text;
+
+pub use text::Unreadable;
+
 use std::time::Duration;
 
 /// A stretch of a run, in time or in blocks. Lengths follow an experiment's `pace`; plain [`Duration`]s (latency, a
@@ -22,6 +26,10 @@ impl Length {
         }
     }
 }
+
+/// A plain duration as files say it: `50ms`. It does not follow an experiment's pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pause(pub Duration);
 
 /// A part of a whole, 0 to 1, said in percent: `30%`.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]

@@ -1,5 +1,11 @@
 //! A selector: which nodes something is about, said without naming them one by one: `half of role:miner`.
 
+mod draw;
+mod text;
+
+pub use draw::{Candidate, draw};
+pub use text::name;
+
 use crate::quantity::Share;
 
 /// Which nodes: so many of a set. What is not fixed by names is drawn from the run's seed among the nodes alive.
