@@ -6,3 +6,4 @@ pub mod payments;
 pub mod report;
 pub mod timeline;
 pub mod topology;
+pub mod yaml;

@@ -1,0 +1,14 @@
+//! Strict YAML: every value knows where it stands, and every problem of a file is told at once, with its place.
+
+mod fields;
+mod print;
+mod problem;
+mod scalar;
+mod setting;
+mod tree;
+
+pub use fields::{Context, Fields};
+pub use print::{Printed, list, map, text};
+pub use problem::{Problem, Refusal, Source};
+pub use setting::Setting;
+pub use tree::{Entry, Node, Place, Value};
