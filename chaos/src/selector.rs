@@ -1,9 +1,7 @@
 //! A selector: which nodes something is about, said without naming them one by one: `half of role:miner`.
 
-mod draw;
 mod text;
 
-pub use draw::{Candidate, draw};
 pub use text::name;
 
 use crate::quantity::Share;

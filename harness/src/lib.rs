@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod experiment;
+pub mod known;
 pub mod payments;
 pub mod report;
 pub mod timeline;

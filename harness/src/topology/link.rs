@@ -17,6 +17,18 @@ pub struct LinkClass {
     pub loss: Share,
 }
 
+impl Default for LinkClass {
+    /// A decent line within a continent.
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_millis(50),
+            jitter: Duration::from_millis(10),
+            bandwidth: Some(Bandwidth(50_000_000)),
+            loss: Share(0.0),
+        }
+    }
+}
+
 /// Somewhere nodes are: one row of the latency matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Region {

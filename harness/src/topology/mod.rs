@@ -3,11 +3,19 @@
 mod chain;
 mod link;
 mod plan;
+mod print;
+mod read;
 mod rules;
+mod sane;
+mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use chain::{ChainRules, DifficultyRule, Preset, UpgradeRule};
 pub use link::{LinkClass, Region};
-pub use plan::{LinkPlan, NodePlan, Plan};
+pub use plan::{LinkPlan, NodePlan, Plan, Starts};
+#[allow(unused_imports, reason = "the experiment reader is next")]
+pub(crate) use read::{read, read_loss};
 
 use schism_chaos::quantity::{HashRate, Length, Share};
 use schism_chaos::selector::{Role, Selector};

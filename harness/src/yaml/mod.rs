@@ -1,6 +1,7 @@
 //! Strict YAML: every value knows where it stands, and every problem of a file is told at once, with its place.
 
 mod fields;
+mod file;
 mod print;
 mod problem;
 mod scalar;

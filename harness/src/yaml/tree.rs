@@ -62,8 +62,9 @@ impl Node {
             Ok(raw) => Ok(raw.value.place(raw.referenced, source)),
             Err(error) => {
                 let message = error.without_snippet().to_string();
-                let at =
-                    error.location().map_or(Place { source, ..Place::default() }, |location| found(location, text, source));
+                let at = error
+                    .location()
+                    .map_or(Place { source, ..Place::default() }, |location| found(location, text, source));
                 Err((at, strip_location(&message)))
             }
         }
