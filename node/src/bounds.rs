@@ -27,6 +27,10 @@ pub const SIDE_HEADERS: usize = 50_000;
 pub const IDLE_BODIES: usize = 1_024;
 /// Bodies wanted at once, oldest first: a window that many peers can work on, and 25 MB of lab blocks at most.
 pub const BODIES_WANTED: usize = 256;
+/// Blocks refused only for their future time that wait to be judged again.
+pub const EARLY_BLOCKS: usize = 16;
+/// Seconds they wait at most: beyond it somebody's clock is wrong, not ours slow.
+pub const EARLY_SECONDS: u32 = 7_200;
 /// Bytes of a block in a file of blocks: Bitcoin's protocol limit for any message.
 pub const FRAME_BYTES: u32 = 32 << 20;
 /// Addresses in the book.

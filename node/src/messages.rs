@@ -29,6 +29,16 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The peer it came from.
+    pub fn peer(&self) -> Option<PeerId> {
+        match self {
+            Self::Own => None,
+            Self::Peer { peer, .. } => Some(*peer),
+        }
+    }
+}
+
 /// What Ledger can be told.
 #[derive(Message, Debug)]
 #[rtype(result = "()")]

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{Amount, Block, OutPoint, Script, Transaction, Txid};
+use bitcoin::{Amount, Block, OutPoint, Transaction, Txid};
 
 use super::store::{Step, Undo};
+use crate::chain::template::is_unspendable;
 use crate::chain::work::block_work;
 use crate::chain::{Coin, Digest, Rules, Tip};
 use crate::control::LedgerState;
@@ -182,11 +183,3 @@ pub fn outputs(transaction: &Transaction, txid: Txid, height: u32) -> impl Itera
         (OutPoint { txid, vout }, coin)
     })
 }
-
-/// Whether nobody can ever spend an output of this script: it returns at once, or is longer than Bitcoin runs.
-pub fn is_unspendable(script: &Script) -> bool {
-    script.is_op_return() || script.len() > MAX_SCRIPT_BYTES
-}
-
-/// Bitcoin's `MAX_SCRIPT_SIZE`.
-const MAX_SCRIPT_BYTES: usize = 10_000;

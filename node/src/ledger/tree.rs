@@ -33,6 +33,7 @@ pub struct Tree {
     best_header: Id,
     /// Bodies that were never connected, by height, as far back as they are counted.
     idle: BTreeSet<(u32, Id)>,
+    arrivals: u64,
     completions: u64,
 }
 
@@ -47,7 +48,8 @@ struct Entry {
     height: u32,
     work: Work,
     mark: Mark,
-    body: bool,
+    /// Its body's place in the order of arrival; nothing while it is not here.
+    body: Option<u64>,
     /// The turn in which it and all its ancestors had bodies; nothing while one is missing.
     complete: Option<u64>,
     /// It or an ancestor is invalid.
@@ -76,7 +78,7 @@ impl Tree {
             height: 0,
             work,
             mark: Mark::Valid,
-            body: true,
+            body: Some(0),
             complete: Some(0),
             dead: false,
         };
@@ -87,6 +89,7 @@ impl Tree {
             candidates: BTreeSet::from([Candidate { work, complete: Reverse(0), id: root }]),
             best_header: root,
             idle: BTreeSet::new(),
+            arrivals: 1,
             completions: 1,
         }
     }
@@ -113,7 +116,7 @@ impl Tree {
             height,
             work,
             mark,
-            body: false,
+            body: None,
             complete: None,
             dead,
         });
@@ -137,10 +140,11 @@ impl Tree {
 
     /// The body of this block is here; it and its waiting descendants may be complete now.
     pub fn arrive(&mut self, id: Id) {
-        if self.at(id).body {
+        if self.has_body(id) {
             return;
         }
-        self.at_mut(id).body = true;
+        self.at_mut(id).body = Some(self.arrivals);
+        self.arrivals += 1;
         if self.at(id).mark == Mark::Open {
             self.idle.insert((self.at(id).height, id));
         }
@@ -148,7 +152,7 @@ impl Tree {
         while let Some(id) = waiting.pop() {
             let parent_complete = self.at(self.at(id).parent).complete.is_some();
             let entry = self.at(id);
-            if !entry.body || !parent_complete || entry.complete.is_some() {
+            if entry.body.is_none() || !parent_complete || entry.complete.is_some() {
                 continue;
             }
             let turn = self.completions;
@@ -158,8 +162,10 @@ impl Tree {
             if !entry.dead && entry.work >= self.at(self.active_tip()).work {
                 self.candidates.insert(Candidate { work: entry.work, complete: Reverse(turn), id });
             }
-            // The stack turns the order around; elder siblings go first.
-            waiting.extend(self.at(id).children.iter().rev());
+            let mut children = self.at(id).children.clone();
+            // The stack turns the order around; whose body came first goes first.
+            children.sort_by_key(|child| Reverse(self.at(*child).body));
+            waiting.extend(children);
         }
     }
 
@@ -280,7 +286,7 @@ impl Tree {
 
     /// Whether its body is here.
     pub fn has_body(&self, id: Id) -> bool {
-        self.at(id).body
+        self.at(id).body.is_some()
     }
 
     /// Whether all bodies up to it are here.

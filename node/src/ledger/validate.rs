@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bitcoin::{Amount, Block, OutPoint, Transaction, Txid};
 
-use super::coins::{is_unspendable, outputs};
+use super::coins::outputs;
 use super::store::{Store, StoreFailure, Undo};
+use crate::chain::template::is_unspendable;
 use crate::chain::{Coin, Refused, Rules, SignatureCheck, spend, transaction};
 use crate::surroundings::{Cost, Verifier, VirtualWork};
 

@@ -1,0 +1,176 @@
+//! Opening: a ledger from its store, whatever ended the last one, and checked before anything is built on it.
+
+use std::sync::Arc;
+
+use bitcoin::BlockHash;
+
+use super::Ledger;
+use super::coins::Standing;
+use super::store::{HeaderRecord, Mark, Step, Store, StoreFailure};
+use super::tree::{Id, Tree};
+use crate::chain::Rules;
+use crate::messages::Source;
+use crate::surroundings::{Verifier, VirtualWork};
+
+/// A ledger just opened.
+pub struct Opened {
+    /// The ledger, on the best chain its store holds.
+    pub ledger: Ledger,
+    /// What was found damaged and how many bodies were judged again.
+    pub rebuilt: Option<Rebuilt>,
+}
+
+/// What was found damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// What was found.
+    pub damage: String,
+    /// Bodies that were read back.
+    pub blocks: u64,
+}
+
+impl Ledger {
+    /// Opens the ledger that the store holds, or a new one. A damaged store is rebuilt from its bodies.
+    ///
+    /// The whole standing is computed again from the coins, so this reads every record.
+    pub fn open(
+        rules: Arc<Rules>,
+        mut store: Box<dyn Store>,
+        verifier: Arc<dyn Verifier>,
+        work: Arc<dyn VirtualWork>,
+        now: u32,
+    ) -> Result<Opened, StoreFailure> {
+        let found = match store.take_damage() {
+            Some(damage) => Err(damage),
+            None => read(store.as_ref(), &rules)?,
+        };
+        let (found, damage) = match found {
+            Ok(found) => (found, None),
+            Err(damage) => {
+                store.forget()?;
+                (None, Some(damage))
+            }
+        };
+        let (tree, standing) = match found {
+            Some(found) => found,
+            None => begin(store.as_mut(), &rules)?,
+        };
+        let unwritten = Vec::new();
+        let mut ledger =
+            Self { rules, store, verifier, work, tree, standing, unwritten, unsynced: true, signature_checks: 0 };
+        let blocks = ledger.judge_unrecorded(now)?;
+        ledger.follow_best()?;
+        ledger.sync()?;
+        Ok(Opened { ledger, rebuilt: damage.map(|damage| Rebuilt { damage, blocks }) })
+    }
+
+    /// Judges bodies whose headers no step recorded: all of them after a rebuild, the last few after a crash. They
+    /// were found good once, so what is refused now (a clock set back) is only passed over.
+    fn judge_unrecorded(&mut self, now: u32) -> Result<u64, StoreFailure> {
+        let mut judged = 0;
+        for hash in self.store.bodies()? {
+            if self.tree.find(&hash).is_some_and(|id| self.tree.has_body(id)) {
+                continue;
+            }
+            if let Some(block) = self.store.block(&hash)? {
+                self.accept_block(block, now, Source::Own)?;
+                judged += 1;
+            }
+        }
+        Ok(judged)
+    }
+}
+
+/// The first steps of a new ledger.
+fn begin(store: &mut dyn Store, rules: &Rules) -> Result<(Tree, Standing), StoreFailure> {
+    let (standing, coins) = Standing::genesis(rules);
+    let header = rules.genesis.header;
+    store.keep(Arc::new(rules.genesis.clone()))?;
+    store.step(Step {
+        headers: vec![HeaderRecord { header, height: 0, mark: Mark::Valid }],
+        coins: coins.into_iter().map(|(outpoint, coin)| (outpoint, Some(coin))).collect(),
+        undo: None,
+        standing: Some(standing),
+    })?;
+    Ok((Tree::new(header), standing))
+}
+
+/// What a store holds: nothing, a tree and a standing that agree with each other, or what does not.
+type Read = Result<Option<(Tree, Standing)>, String>;
+
+fn read(store: &dyn Store, rules: &Rules) -> Result<Read, StoreFailure> {
+    let Some(standing) = store.standing()? else {
+        return Ok(match store.headers()?.is_empty() {
+            true => Ok(None),
+            false => Err("there are headers but no tip".into()),
+        });
+    };
+    let mut tree = Tree::new(rules.genesis.header);
+    for record in store.headers()? {
+        if let Err(why) = plant(&mut tree, &record) {
+            return match record.height {
+                0 => Err(StoreFailure::new("open", "it holds another chain: its genesis is not the rules'")),
+                _ => Ok(Err(why)),
+            };
+        }
+    }
+    for hash in store.bodies()? {
+        if let Some(id) = tree.find(&hash) {
+            tree.arrive(id);
+        }
+    }
+    let Some(tip) = tree.find(&standing.tip.hash).filter(|id| tree.tip(*id) == standing.tip) else {
+        return Ok(Err(format!("the tip {} is not among the headers", standing.tip.hash)));
+    };
+    tree.open_at(tip);
+    if let Some(why) = whats_missing(store, &tree, tip)? {
+        return Ok(Err(why));
+    }
+    let counted = count(store, &standing)?;
+    if counted != standing {
+        return Ok(Err("the coins are not those of the tip".into()));
+    }
+    if standing.supply() != rules.subsidies(standing.tip.height) {
+        return Ok(Err("the supply is not what the rules allow".into()));
+    }
+    Ok(Ok(Some((tree, standing))))
+}
+
+/// Puts a kept header back in its tree.
+fn plant(tree: &mut Tree, record: &HeaderRecord) -> Result<Id, String> {
+    let hash = record.header.block_hash();
+    if record.height == 0 {
+        return tree.find(&hash).ok_or_else(|| "another genesis".into());
+    }
+    let parent = tree.find(&record.header.prev_blockhash);
+    let parent = parent.filter(|id| tree.height(*id) + 1 == record.height);
+    let parent = parent.ok_or_else(|| format!("header {hash} does not stand on its parent"))?;
+    Ok(tree.insert(record.header, parent, record.mark))
+}
+
+/// What the chain up to `tip` should have and has not.
+fn whats_missing(store: &dyn Store, tree: &Tree, tip: Id) -> Result<Option<String>, StoreFailure> {
+    for id in tree.walk(tip).filter(|id| tree.height(*id) > 0) {
+        let hash: BlockHash = tree.hash(id);
+        if tree.is_dead(id) || tree.mark(id) != Mark::Valid {
+            return Ok(Some(format!("block {hash} is connected but not marked valid")));
+        }
+        if !tree.has_body(id) {
+            return Ok(Some(format!("the body of {hash} is missing")));
+        }
+        if store.undo(&hash)?.is_none() {
+            return Ok(Some(format!("the undo of {hash} is missing")));
+        }
+    }
+    Ok(None)
+}
+
+/// The standing, with all that can be counted counted again.
+fn count(store: &dyn Store, standing: &Standing) -> Result<Standing, StoreFailure> {
+    let mut counted = Standing { digest: Default::default(), coins: 0, unspent: Default::default(), ..*standing };
+    store.each_coin(&mut |outpoint, coin| {
+        counted.take_in(outpoint, coin);
+        true
+    })?;
+    Ok(counted)
+}
