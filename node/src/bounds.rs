@@ -8,16 +8,32 @@ pub const UNJUDGED_PER_PEER: usize = 16;
 pub const UNJUDGED: usize = 256;
 /// Misbehaviour at which a peer is banned; the points are in `Refused::blame`.
 pub const BAN_SCORE: u32 = 100;
-/// Orphans in the pool: Bitcoin Core's old default.
+/// Orphans beside the pool: Bitcoin Core's old default.
 pub const ORPHANS: usize = 100;
+/// Bytes of all orphans: twenty of the largest.
+pub const ORPHAN_BYTES: usize = 1_000_000;
+/// Seconds an orphan may wait for its parents, which were asked for when it came.
+pub const ORPHAN_SECONDS: u64 = 120;
 /// Bytes of transactions in the pool: a few hundred full lab blocks.
 pub const POOL_BYTES: usize = 20_000_000;
 /// Ancestors and descendants a pooled transaction may have, itself included: Bitcoin Core's default.
 pub const POOL_FAMILY: usize = 25;
+/// Transactions that one may replace, with all that descend from those: Bitcoin Core's.
+pub const POOL_REPLACED: usize = 100;
+/// What a pooled transaction pays at least, in satoshi for 1,000 serialised bytes: Bitcoin Core's default.
+pub const FEE_FLOOR_PER_KILOBYTE: u64 = 1_000;
+/// Confirmed transactions remembered, so that a late copy is not taken for an orphan: some full lab blocks.
+pub const CONFIRMED_REMEMBERED: usize = 2_000;
+/// Connected blocks remembered, so that a late announcement is not put together again.
+pub const BLOCKS_REMEMBERED: usize = 64;
 /// Seconds a transaction may wait in the pool: Bitcoin Core's two weeks, in lab time two hours.
-pub const POOL_EXPIRY_SECONDS: u32 = 7_200;
+pub const POOL_EXPIRY_SECONDS: u64 = 7_200;
 /// Compact blocks being completed at once.
 pub const RECONSTRUCTIONS: usize = 16;
+/// Announcers of one block asked at once: Bitcoin Core's; one of them is honest more often than the first is.
+pub const RECONSTRUCTIONS_PER_BLOCK: usize = 3;
+/// Blocks that one question may have mined at once.
+pub const MINED_AT_ONCE: u32 = 10_000;
 /// Blocks kept although their parent's header is unknown: none are; their header is asked for instead.
 pub const UNCONNECTED_HEADERS: usize = 0;
 /// Header trees may hold this many headers beside the best chain before low-work ones are refused.

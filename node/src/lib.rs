@@ -27,6 +27,8 @@ pub mod messages;
 pub mod miner;
 pub mod network;
 pub mod node;
+#[cfg(test)]
+pub(crate) mod recorder;
 pub mod ring;
 pub mod surroundings;
 

@@ -118,7 +118,7 @@ fn check_coinbase(block: &Block) -> Result<(), Refused> {
 }
 
 /// Signature operations as Bitcoin counted them first: all that scripts name, 20 for every multisig.
-fn signature_operations(transaction: &Transaction) -> usize {
+pub fn signature_operations(transaction: &Transaction) -> usize {
     let unlocking = transaction.input.iter().map(|input| input.script_sig.count_sigops_legacy());
     let locking = transaction.output.iter().map(|output| output.script_pubkey.count_sigops_legacy());
     unlocking.chain(locking).sum()

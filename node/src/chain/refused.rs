@@ -182,8 +182,8 @@ pub enum Refused {
     /// An output costs more to spend than it holds.
     #[error("output {index} holds {value}, less than the {floor} it costs to spend")]
     OutputDust { index: usize, value: Amount, floor: Amount },
-    /// It pays too little for its size; in satoshi for 1,000 virtual bytes.
-    #[error("pays {offered} sat/kvB where {floor} are asked")]
+    /// It pays too little for its size; in satoshi for 1,000 serialised bytes.
+    #[error("pays {offered} sat/kB where {floor} are asked")]
     FeeTooLow { offered: u64, floor: u64 },
     /// The pool holds a transaction that spends the same coin.
     #[error("{outpoint} is spent by {with} in the pool")]
@@ -200,8 +200,8 @@ pub enum Refused {
     /// It has more unconfirmed ancestors or descendants than a pool takes.
     #[error("would be one of {count} relatives in the pool, {most} are allowed")]
     TooManyRelatives { count: usize, most: usize },
-    /// The pool is full of transactions that pay better; in satoshi for 1,000 virtual bytes.
-    #[error("the pool is full; pays {offered} sat/kvB where {floor} are needed")]
+    /// The pool is full of transactions that pay better; in satoshi for 1,000 serialised bytes.
+    #[error("the pool is full; pays {offered} sat/kB where {floor} are needed")]
     PoolFull { offered: u64, floor: u64 },
     /// A compact block that no block can have been: too many transactions, or indexes beyond them.
     #[error("the compact block is malformed")]

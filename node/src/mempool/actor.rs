@@ -1,13 +1,24 @@
 //! Mempool, the actor. Network and Ledger tell it candidates, tips and compact blocks; Miner whether it mines.
-//! It tells Ledger blocks it rebuilt, Network verdicts and wants, Miner templates.
+//! It tells Ledger blocks it rebuilt and transactions that want new coins, Network verdicts and wants, Miner templates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use bitcoin::bip152::HeaderAndShortIds;
+use bitcoin::{BlockHash, Transaction, Txid};
+use schism_wire::{AskId, PeerId, Request, Response};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::chain::Rules;
-use crate::control::Event;
-use crate::messages::ToMempool;
+use super::lobby::{Lobby, Outcome};
+use super::recent::Recent;
+use super::reconstruct::{Ending, Reconstructions, Step};
+use super::select::{Room, select};
+use crate::bounds;
+use crate::chain::{Coin, Refused, Rules, Tip, header};
+use crate::control::{Answer, Asked, Dropped, Event, PoolState, Question};
+use crate::messages::{Announced, Source, Template, TipChange, ToLedger, ToMempool, ToMiner, ToNetwork, Verdict, Want};
 use crate::ring::Ring;
 use crate::surroundings::{Verifier, VirtualWork};
 
@@ -27,13 +38,38 @@ pub struct Parts {
 
 /// Keeps unconfirmed transactions.
 pub struct Mempool {
-    _parts: Parts,
+    rules: Arc<Rules>,
+    ring: Ring,
+    events: Arc<dyn Fn(Event) + Send + Sync>,
+    lobby: Lobby,
+    reconstructions: Reconstructions,
+    connected: Recent<BlockHash>,
+    /// Nothing before the first change of tip.
+    tip: Option<Tip>,
+    templates_wanted: bool,
+    template_due: Option<SpawnHandle>,
+    /// When what waits is looked through next, in seconds since `born`.
+    expiry_due: Option<(u64, SpawnHandle)>,
+    born: Instant,
 }
 
 impl Mempool {
-    /// An empty pool; it judges nothing before it is told a tip.
+    /// An empty pool.
     pub fn new(parts: Parts) -> Self {
-        Self { _parts: parts }
+        let Parts { rules, ring, verifier, work, events } = parts;
+        Self {
+            lobby: Lobby::new(rules.clone(), verifier, work),
+            rules,
+            ring,
+            events,
+            reconstructions: Reconstructions::default(),
+            connected: Recent::of(bounds::BLOCKS_REMEMBERED),
+            tip: None,
+            templates_wanted: false,
+            template_due: None,
+            expiry_due: None,
+            born: Instant::now(),
+        }
     }
 }
 
@@ -44,5 +80,268 @@ impl Actor for Mempool {
 impl Handler<ToMempool> for Mempool {
     type Result = ();
 
-    fn handle(&mut self, _message: ToMempool, _context: &mut Context<Self>) {}
+    fn handle(&mut self, message: ToMempool, context: &mut Context<Self>) {
+        match message {
+            ToMempool::Candidate { transaction, coins, source, answer } => {
+                self.judge(&transaction, &coins, source, answer, context);
+            }
+            ToMempool::TipChanged(change) => self.follow(&change, context),
+            ToMempool::Reconstruct { compact, source } => self.reconstruct(&compact, source),
+            ToMempool::Missing { peer, hash, transactions } => {
+                if let Some(ending) = self.reconstructions.paid(peer, hash, transactions) {
+                    self.end(ending);
+                }
+            }
+            ToMempool::Offered { peer, txids } => self.want(peer, self.lobby.unknown(&txids)),
+            ToMempool::Templates { wanted } => {
+                self.templates_wanted = wanted;
+                self.tell_template(context);
+            }
+            ToMempool::Serve { ask, request } => self.serve(ask, &request),
+            ToMempool::Asked(Asked { question, answer }) => {
+                // Whoever asked may have left.
+                let _ = answer.send(self.answer(&question));
+            }
+        }
+        self.watch(context);
+    }
+}
+
+/// A template follows the pool this closely: often enough that fees are not left lying, seldom enough that a burst of
+/// transactions costs one selection.
+const TEMPLATE_DELAY: Duration = Duration::from_secs(1);
+
+/// What a block keeps free of pooled transactions: header, count, and a coinbase with its witness commitment.
+const COINBASE_ROOM: usize = 1_000;
+
+impl Mempool {
+    fn judge(
+        &mut self,
+        transaction: &Arc<Transaction>,
+        coins: &[Option<Coin>],
+        source: Source,
+        answer: Option<oneshot::Sender<Answer>>,
+        context: &mut Context<Self>,
+    ) {
+        let judged = self.lobby.judge(transaction, coins, &source, self.now());
+        let txid = transaction.compute_txid();
+        let answered = match &judged.outcome {
+            Outcome::Refused { reason, .. } => Answer::Refused { reason: reason.to_string() },
+            _ => Answer::Accepted,
+        };
+        if let Some(answer) = answer {
+            // Whoever asked may have left.
+            let _ = answer.send(answered);
+        }
+        self.dropped(judged.dropped);
+        let verdict = match judged.outcome {
+            Outcome::Taken { fee, again } => {
+                self.pool_changed(context);
+                if !again {
+                    (self.events)(Event::TransactionAccepted { txid, fee });
+                }
+                (!again || source != Source::Own).then(|| Verdict::Relay(Announced::Transaction(transaction.clone())))
+            }
+            Outcome::Known => Some(Verdict::Drop),
+            Outcome::Orphaned { wanted } => {
+                if let Source::Peer { peer, .. } = source {
+                    self.want(peer, wanted);
+                }
+                Some(Verdict::Drop)
+            }
+            Outcome::Refused { again: true, .. } => {
+                self.dropped(vec![(txid, Dropped::Unmineable)]);
+                Some(Verdict::Drop)
+            }
+            Outcome::Refused { reason, .. } => Some(self.refuse(txid, reason, &source)),
+        };
+        if let Some(verdict) = verdict {
+            self.tell_verdict(source, verdict);
+        }
+        self.retry(judged.retry);
+    }
+
+    fn refuse(&self, txid: Txid, reason: Refused, source: &Source) -> Verdict {
+        let from = match source {
+            Source::Peer { peer, .. } => Some(*peer),
+            Source::Own => None,
+        };
+        (self.events)(Event::TransactionRefused { txid, reason: reason.clone(), from });
+        match reason {
+            Refused::SignatureInvalid { .. } if self.lobby.near_fork() => Verdict::Drop,
+            reason => Verdict::Refuse(reason),
+        }
+    }
+
+    fn follow(&mut self, change: &TipChange, context: &mut Context<Self>) {
+        let followed = self.lobby.follow(change);
+        self.tip = Some(change.tip);
+        self.dropped(followed.dropped);
+        self.retry(followed.retry);
+        for hash in change.connected.iter().map(|block| block.block_hash()) {
+            self.connected.note(hash);
+            for ending in self.reconstructions.settle(&hash) {
+                self.end(ending);
+            }
+        }
+        self.tell_template(context);
+    }
+
+    fn reconstruct(&mut self, compact: &HeaderAndShortIds, source: Source) {
+        let hash = match header::check_work(&compact.header, &self.rules) {
+            Ok(hash) => hash,
+            Err(reason) => return self.end(Ending::Refused { reason, source }),
+        };
+        if self.connected.contains(&hash) {
+            return self.end(Ending::Needless { source });
+        }
+        let pooled = self.lobby.pool.entries().map(|(_, entry)| (entry.entrant.wtxid, &entry.entrant.transaction));
+        let orphans = self.lobby.orphans.transactions().map(|transaction| (transaction.compute_wtxid(), transaction));
+        let largest = self.rules.upgrades.iter().filter_map(|upgrade| upgrade.max_block_bytes);
+        let largest = largest.fold(self.rules.max_block_bytes, usize::max);
+        let now = self.now();
+        match self.reconstructions.begin(compact, source, pooled.chain(orphans), largest, now) {
+            Step::Ended(ending) => self.end(ending),
+            Step::Owed { from, hash, indexes } => {
+                self.ring.network.tell(ToNetwork::Want(Want::BlockTransactions { from, hash, indexes }));
+            }
+        }
+    }
+
+    /// The one verdict of an announcement: Ledger's, who is told the source with what earns it, or ours.
+    fn end(&mut self, ending: Ending) {
+        match ending {
+            Ending::Built { block, source } => {
+                let needless = self.reconstructions.settle(&block.block_hash());
+                self.ring.ledger.tell(ToLedger::CheckBlock { block, source });
+                needless.into_iter().for_each(|ending| self.end(ending));
+            }
+            Ending::HeaderOnly { header, source } => {
+                self.ring.ledger.tell(ToLedger::CheckHeaders { headers: vec![header], source });
+            }
+            Ending::Needless { source } => self.tell_verdict(source, Verdict::Drop),
+            Ending::Refused { reason, source } => self.tell_verdict(source, Verdict::Refuse(reason)),
+        }
+    }
+
+    fn serve(&self, ask: AskId, request: &Request) {
+        let pool = &self.lobby.pool;
+        let response = match request {
+            Request::Transactions { txids } => {
+                let found = txids.iter().take(bounds::TRANSACTIONS_PER_RESPONSE).filter_map(|txid| pool.get(txid));
+                let mut room = bounds::RESPONSE_BYTES / 2;
+                let fitting = found.take_while(|entry| {
+                    let fits = entry.entrant.bytes <= room;
+                    room = room.saturating_sub(entry.entrant.bytes);
+                    fits
+                });
+                Response::Transactions(fitting.map(|entry| entry.entrant.transaction.clone()).collect())
+            }
+            // Requests for anything else do not come here; an empty list answers whoever sends one all the same.
+            _ => Response::Pool(pool.entries().take(bounds::POOL_IDS).map(|(txid, _)| *txid).collect()),
+        };
+        self.ring.network.tell(ToNetwork::Tell { ask, response });
+    }
+
+    fn answer(&self, question: &Question) -> Answer {
+        let (pool, orphans) = (&self.lobby.pool, self.lobby.orphans.len());
+        match question {
+            Question::Pool => {
+                let transactions = pool.entries().map(|(txid, _)| *txid).collect();
+                Answer::Pool(PoolState { transactions, bytes: pool.bytes(), orphans })
+            }
+            other => Answer::Refused { reason: format!("the pool cannot answer {other:?}") },
+        }
+    }
+
+    /// The pool changed: a template will say so, once a while.
+    fn pool_changed(&mut self, context: &mut Context<Self>) {
+        if self.templates_wanted && self.template_due.is_none() {
+            self.template_due = Some(context.run_later(TEMPLATE_DELAY, |mempool, context| {
+                mempool.template_due = None;
+                mempool.tell_template(context);
+            }));
+        }
+    }
+
+    fn tell_template(&mut self, context: &mut Context<Self>) {
+        if let Some(due) = self.template_due.take() {
+            context.cancel_future(due);
+        }
+        let Some(parent) = self.tip.filter(|_| self.templates_wanted) else { return };
+        let next = self.lobby.next().clone();
+        let room = Room {
+            bytes: next.max_block_bytes.saturating_sub(COINBASE_ROOM),
+            // A coinbase's own output may name one.
+            signature_operations: self.lobby.signature_operations().saturating_sub(20),
+        };
+        let selection = select(&self.lobby.pool, room);
+        let template = Template { parent, next, transactions: selection.transactions, fees: selection.fees };
+        self.ring.miner.tell(ToMiner::Template(Arc::new(template)));
+    }
+
+    /// Looks through what waits when the first of it has waited long enough.
+    fn watch(&mut self, context: &mut Context<Self>) {
+        let due = [
+            self.reconstructions.oldest_since().map(|since| since + bounds::RESPONSE_SECONDS),
+            self.lobby.orphans.oldest_since().map(|since| since + bounds::ORPHAN_SECONDS),
+            self.lobby.pool.oldest().map(|oldest| oldest.since + bounds::POOL_EXPIRY_SECONDS),
+        ];
+        let due = due.into_iter().flatten().min();
+        if due == self.expiry_due.as_ref().map(|(due, _)| *due) {
+            return;
+        }
+        if let Some((_, former)) = self.expiry_due.take() {
+            context.cancel_future(former);
+        }
+        self.expiry_due = due.map(|due| {
+            // `now` cuts seconds off, so a whole one more.
+            let wait = Duration::from_secs(due.saturating_sub(self.now()).max(1));
+            (due, context.run_later(wait, Self::expire))
+        });
+    }
+
+    fn expire(&mut self, context: &mut Context<Self>) {
+        self.expiry_due = None;
+        let now = self.now();
+        let dropped = self.lobby.expire(now);
+        if !dropped.is_empty() {
+            self.pool_changed(context);
+        }
+        self.dropped(dropped);
+        if let Some(before) = now.checked_sub(bounds::RESPONSE_SECONDS) {
+            self.reconstructions.expire(before).into_iter().for_each(|ending| self.end(ending));
+        }
+        self.watch(context);
+    }
+
+    fn tell_verdict(&self, source: Source, verdict: Verdict) {
+        let owed = source != Source::Own || matches!(verdict, Verdict::Relay(_));
+        if owed {
+            self.ring.network.tell(ToNetwork::Verdict { source, verdict });
+        }
+    }
+
+    fn want(&self, from: PeerId, txids: Vec<Txid>) {
+        for some in txids.chunks(bounds::TRANSACTIONS_PER_RESPONSE) {
+            self.ring.network.tell(ToNetwork::Want(Want::Transactions { from, txids: some.to_vec() }));
+        }
+    }
+
+    fn retry(&self, transactions: Vec<Arc<Transaction>>) {
+        for transaction in transactions {
+            self.ring.ledger.tell(ToLedger::CheckTransaction { transaction, source: Source::Own });
+        }
+    }
+
+    fn dropped(&self, dropped: Vec<(Txid, Dropped)>) {
+        for (txid, why) in dropped {
+            (self.events)(Event::TransactionDropped { txid, why });
+        }
+    }
+
+    /// Seconds since this pool began.
+    fn now(&self) -> u64 {
+        self.born.elapsed().as_secs()
+    }
 }

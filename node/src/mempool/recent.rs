@@ -1,0 +1,41 @@
+//! What was seen lately: a bounded memory that forgets the oldest first.
+
+use std::collections::{BTreeSet, VecDeque};
+
+/// The last `most` things noted.
+#[derive(Debug)]
+pub struct Recent<T> {
+    most: usize,
+    known: BTreeSet<T>,
+    order: VecDeque<T>,
+}
+
+impl<T: Ord + Copy> Recent<T> {
+    /// A memory for this many.
+    pub fn of(most: usize) -> Self {
+        Self { most, known: BTreeSet::new(), order: VecDeque::new() }
+    }
+
+    /// Notes one; the oldest may go.
+    pub fn note(&mut self, thing: T) {
+        if self.known.insert(thing) {
+            self.order.push_back(thing);
+        }
+        while self.order.len() > self.most {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    /// Forgets some of them.
+    pub fn forget(&mut self, things: &BTreeSet<T>) {
+        self.order.retain(|noted| !things.contains(noted));
+        self.known.retain(|noted| !things.contains(noted));
+    }
+
+    /// Whether it was noted lately.
+    pub fn contains(&self, thing: &T) -> bool {
+        self.known.contains(thing)
+    }
+}
