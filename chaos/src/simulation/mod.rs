@@ -10,6 +10,8 @@
 
 pub mod chance;
 pub mod clock;
+#[cfg(test)]
+mod determinism;
 pub mod fabric;
 pub mod runtime;
 mod self_check;
