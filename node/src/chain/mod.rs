@@ -15,6 +15,7 @@ pub mod digest;
 pub mod genesis;
 pub mod header;
 pub mod policy;
+mod reasons;
 pub mod refused;
 pub mod rules;
 pub mod sighash;

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod difficulty;
+mod flips;
 mod policy;
 mod rules;
 mod spending;
