@@ -40,7 +40,7 @@ fn upgrades_hold_from_their_height_on() {
     let mut rules = Rules::lab(&[]);
     let upgrade = |name: &str, height| Upgrade { name: name.into(), height, ..Upgrade::default() };
     rules.upgrades = vec![
-        Upgrade { fork_id: Some(3), ..upgrade("split", 20) },
+        Upgrade { fork_id: Some(3), max_block_bytes: Some(7_000), ..upgrade("split", 20) },
         Upgrade { max_block_bytes: Some(5_000), difficulty: Some(Difficulty::Fixed), ..upgrade("small", 10) },
     ];
     let seen = |height| {
@@ -48,7 +48,7 @@ fn upgrades_hold_from_their_height_on() {
         (active.max_block_bytes, active.fork_id, active.anchor)
     };
     assert_eq!((seen(9), seen(10)), ((100_000, None, 0), (5_000, None, 9)));
-    assert_eq!((seen(19), seen(20)), ((5_000, None, 9), (5_000, Some(3), 9)));
+    assert_eq!((seen(19), seen(20)), ((5_000, None, 9), (7_000, Some(3), 9)));
 }
 
 #[test]
