@@ -145,9 +145,10 @@ fn asert_follows_the_specification_to_the_bit() {
 fn asert_leaves_a_chain_on_schedule_alone() {
     let lab = Rules::lab(&[]);
     let start = lab.genesis.header.time;
-    let on_schedule = |height| Past { bits: lab.pow_limit, time: start + 10 * height };
+    let anchor = bits(0x1f00_ffff); // harder than the limit, which would hide a chain that is taken to be late
+    let on_schedule = |height| Past { bits: anchor, time: start + 10 * height };
     for parent in [0, 1, 2, 100, 100_000] {
-        assert_eq!(work::next_bits(&lab, parent, &on_schedule), lab.pow_limit);
+        assert_eq!(work::next_bits(&lab, parent, &on_schedule), anchor);
     }
 }
 
@@ -224,13 +225,15 @@ proptest! {
 
     #[test]
     fn asert_cannot_wrap_and_never_punishes_lateness(
-        height in 0_u32..2_000_000, first: u32, second: u32, half_life in 1_u64..100_000,
+        height in 1_u32..2_000_000, first in -600_f64..600.0, second in -600_f64..600.0, half_life in 1_u64..100_000,
     ) {
         let mut rules = Rules::lab(&[]);
         rules.difficulty = Difficulty::Asert { half_life: Duration::from_secs(half_life) };
-        let next = |time| {
-            let anchor = rules.genesis.header;
-            let ancestors = |at| Past { bits: anchor.bits, time: if at == height && at > 0 { time } else { anchor.time } };
+        let anchor = rules.genesis.header;
+        let next = |half_lives_late: f64| {
+            let due = f64::from(anchor.time) + 10.0 * f64::from(height);
+            let time = (due + half_lives_late * half_life as f64) as u32; // saturates at both ends
+            let ancestors = |at| Past { bits: anchor.bits, time: if at == height { time } else { anchor.time } };
             work::target(work::next_bits(&rules, height, &ancestors), rules.pow_limit).expect("within the limit")
         };
         let (early, late) = (next(first.min(second)), next(first.max(second)));

@@ -80,15 +80,21 @@ fn a_hash_type_signs_what_it_says_and_no_more() {
             (0x82, true, true, true),
             (0x83, true, false, true),
         ] {
-            let holds = |alter: fn(&mut Transaction)| {
+            let holds = |input: usize, alter: fn(&mut Transaction)| {
                 let (mut transaction, coins) = signed(fork_id, hash_type);
                 alter(&mut transaction);
-                held(&transaction, &coins, &active(fork_id)).unwrap()[3]
+                held(&transaction, &coins, &active(fork_id)).unwrap()[input]
             };
-            assert_eq!(holds(|tx| tx.output[0].value += Amount::ONE_SAT), other_output, "{hash_type:#x}");
-            assert_eq!(holds(|tx| tx.output[3].value += Amount::ONE_SAT), own_output, "{hash_type:#x}");
-            assert_eq!(holds(|tx| tx.input[0].previous_output.vout = 99), other_input, "{hash_type:#x}");
-            assert!(!holds(|tx| tx.lock_time = bitcoin::absolute::LockTime::from_consensus(9)), "{hash_type:#x}");
+            let name = format!("{hash_type:#x} {fork_id:?}");
+            // Input 2 is P2PKH with Bitcoin's first digest, or the fork's; input 3 is P2WPKH.
+            let raise: [fn(&mut Transaction); 2] =
+                [|tx| tx.output[2].value += Amount::ONE_SAT, |tx| tx.output[3].value += Amount::ONE_SAT];
+            for (input, own, other) in [(2, raise[0], raise[1]), (3, raise[1], raise[0])] {
+                assert_eq!(holds(input, other), other_output, "{name}");
+                assert_eq!(holds(input, own), own_output, "{name}");
+                assert_eq!(holds(input, |tx| tx.input[0].previous_output.vout = 99), other_input, "{name}");
+                assert!(!holds(input, |tx| tx.lock_time = bitcoin::absolute::LockTime::from_consensus(9)), "{name}");
+            }
         }
     }
 }
