@@ -211,16 +211,15 @@ proptest! {
     }
 
     #[test]
-    fn retarget_cannot_wrap_at_lab_difficulty(first in -100_000_i64..100_000, second in -100_000_i64..100_000) {
+    fn retarget_cannot_wrap_at_lab_difficulty(took in -200_i64..2_000, exponent in 0x1d_u32..=0x1f) {
         let mut rules = Rules::lab(&[]);
         rules.difficulty = Difficulty::Retarget { window: 20 };
-        let next = |took| {
-            let ancestors = window(1_700_000_000, took, bits(0x1f7f_ffff), 39);
-            work::target(work::next_bits(&rules, 39, &ancestors), rules.pow_limit).expect("within the limit")
-        };
-        let (quick, slow) = (next(first.min(second)), next(first.max(second)));
-        prop_assert!(quick <= slow, "slower blocks made it harder");
-        prop_assert!(slow <= Target::from_compact(rules.pow_limit));
+        rules.hardest = None;
+        let old = bits(exponent << 24 | 0x7f_ffff);
+        let next = work::next_bits(&rules, 39, &window(1_700_000_000, took, old, 39));
+        let due = work::expected_hashes(old) * 200.0 / took.clamp(50, 800) as f64;
+        let due = due.max(work::expected_hashes(rules.pow_limit));
+        prop_assert!((0.9999..1.0001).contains(&(work::expected_hashes(next) / due)), "{next:?}");
     }
 
     #[test]
