@@ -37,6 +37,7 @@ pub struct GateKeeper(Arc<Mutex<State>>);
 struct State {
     passage: Passage,
     touched: u64,
+    passed: u64,
 }
 
 impl GateKeeper {
@@ -49,6 +50,11 @@ impl GateKeeper {
     /// Messages slowed, lost or held so far.
     pub fn touched(&self) -> u64 {
         self.lock().touched
+    }
+
+    /// Messages that went through while it was open or spared them.
+    pub fn passed(&self) -> u64 {
+        self.lock().passed
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -92,7 +98,10 @@ impl<M: Message<Result = ()> + Traced + Send + Unpin + 'static> Handler<M> for G
         let passage = self.keeper.lock().passage;
         match passage {
             Passage::Drop(share) if self.chance.random::<f64>() < share => self.keeper.lock().touched += 1,
-            Passage::Open | Passage::Drop(_) => self.waiting.push_back((Some(tokio::time::Instant::now()), message)),
+            Passage::Open | Passage::Drop(_) => {
+                self.keeper.lock().passed += 1;
+                self.waiting.push_back((Some(tokio::time::Instant::now()), message));
+            }
             Passage::Hold if self.waiting.len() < HELD => {
                 self.keeper.lock().touched += 1;
                 self.waiting.push_back((None, message));

@@ -1,10 +1,13 @@
 //! Schism's harness: files in, a cluster hurt on purpose, a verdict with evidence out.
 
+pub mod backend;
 pub mod checks;
+pub mod cluster;
 pub mod experiment;
 pub mod known;
 pub mod payments;
 pub mod report;
+pub mod run;
 pub mod timeline;
 pub mod topology;
 pub mod yaml;

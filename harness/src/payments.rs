@@ -22,6 +22,9 @@ pub const COIN: Amount = Amount::from_sat(10_000_000);
 const PAID: Amount = Amount::from_sat(1_000);
 const FEE: Amount = Amount::from_sat(2_000);
 
+/// Payments that may still be taken back.
+const UNSETTLED: usize = 64;
+
 /// Wallets, their coins, and the chance by which they pay.
 pub struct Payments {
     wallets: Vec<Wallet>,
@@ -30,6 +33,8 @@ pub struct Payments {
     rate: f64,
     /// Share of payments that come with a second one for the same coin.
     conflicting: f64,
+    /// The last payments: refusals come soon or never.
+    unsettled: VecDeque<Payment>,
 }
 
 struct Wallet {
@@ -83,7 +88,13 @@ impl Payments {
             let home = homes[index as usize * homes.len() / WALLETS as usize];
             Wallet { key, script: script.clone(), home, coins: coins.collect() }
         });
-        Self { wallets: wallets.collect(), chance: StdRng::seed_from_u64(seed ^ 0x70617965), rate, conflicting }
+        Self {
+            wallets: wallets.collect(),
+            chance: StdRng::seed_from_u64(seed ^ 0x70617965),
+            rate,
+            conflicting,
+            unsettled: VecDeque::new(),
+        }
     }
 
     /// Time until the next payment; nothing where there is no load.
@@ -115,14 +126,16 @@ impl Payments {
     }
 
     /// Takes a payment back that no node accepted: its coin can be spent again, its change is gone.
-    pub fn take_back(&mut self, payment: &Payment) {
-        let txid = payment.transaction.compute_txid();
+    pub fn take_back(&mut self, txid: Txid) {
+        let Some(place) = self.unsettled.iter().position(|payment| payment.transaction.compute_txid() == txid) else {
+            return;
+        };
+        let Some(Payment { transaction, .. }) = self.unsettled.remove(place) else { return };
+        let change = transaction.output[1].value;
         for wallet in &mut self.wallets {
-            let before = wallet.coins.len();
-            wallet.coins.retain(|(outpoint, _)| outpoint.txid != txid);
-            if wallet.coins.len() < before {
-                let change = payment.transaction.output.last().map_or(Amount::ZERO, |output| output.value);
-                wallet.coins.push_front((payment.transaction.input[0].previous_output, change + PAID + FEE));
+            if let Some(place) = wallet.coins.iter().position(|(outpoint, _)| outpoint.txid == txid) {
+                wallet.coins.remove(place);
+                wallet.coins.push_front((transaction.input[0].previous_output, change + PAID + FEE));
             }
         }
     }
@@ -139,7 +152,14 @@ impl Payments {
             let change: Txid = transaction.compute_txid();
             wallet.coins.push_back((OutPoint::new(change, 1), transaction.output[1].value));
         }
-        Some(Payment { home: wallet.home, transaction, rival })
+        let payment = Payment { home: wallet.home, transaction, rival };
+        if payment.rival.is_none() {
+            self.unsettled.push_back(payment.clone());
+            if self.unsettled.len() > UNSETTLED {
+                self.unsettled.pop_front();
+            }
+        }
+        Some(payment)
     }
 }
 

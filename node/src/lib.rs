@@ -34,4 +34,6 @@ pub mod surroundings;
 
 pub use config::NodeConfig;
 pub use node::Node;
+/// The wire's words, for those who start nodes.
+pub use schism_wire as wire;
 pub use surroundings::Surroundings;

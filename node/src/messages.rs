@@ -3,6 +3,8 @@
 //! Messages are told, never asked: nobody waits for an answer, and a mailbox is first in, first out. Every item that
 //! came from somewhere (a [`Source`]) gets exactly one [`Verdict`].
 
+#![allow(missing_docs)] // of fields: a variant's sentence names them
+
 use std::sync::Arc;
 
 use actix::Message;

@@ -221,7 +221,7 @@ impl View {
                 self.nodes[node].mined += 1;
                 self.blocks.mined(block, *height, Some(node), self.now);
             }
-            Event::BlockStored { hash, parent, height, work } => {
+            Event::BlockStored { hash, parent, height, work, .. } => {
                 self.blocks.stored(*hash, *parent, *height, *work);
             }
             Event::BlockRefused { hash, .. } if self.nodes[node].judged => {

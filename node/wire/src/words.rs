@@ -1,5 +1,7 @@
 //! What peers say to each other, in Bitcoin's encodings.
 
+#![allow(missing_docs)] // of fields: a variant's sentence names them
+
 use std::sync::Arc;
 
 use bitcoin::bip152::{BlockTransactions, BlockTransactionsRequest, HeaderAndShortIds};

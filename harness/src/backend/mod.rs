@@ -1,0 +1,107 @@
+//! A backend: the place a cluster runs in. Few verbs, the same for every place; what a story asks goes through them.
+
+pub mod simulated;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::fault::{Actor, CrashKind};
+use schism_chaos::gate::Passage;
+use schism_chaos::link::Link;
+use schism_node::chain::Rules;
+use schism_node::control::{Answer, Event, Question};
+use schism_node::wire::PeerId;
+
+/// A node before it is started: who it is and whom it knows.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// The chain it follows.
+    pub rules: Arc<Rules>,
+    /// Hashes per second; 0 does not mine.
+    pub hashes_per_second: f64,
+    /// Positions of nodes it keeps a connection to whatever happens.
+    pub keep: Vec<usize>,
+    /// Positions of nodes it learns others from.
+    pub bootstrap: Vec<usize>,
+    /// Outbound connections it seeks by itself.
+    pub degree: usize,
+}
+
+/// One thing a node said.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// When, since the cluster began.
+    pub at: Duration,
+    /// Which node, by its position.
+    pub node: usize,
+    /// What.
+    pub event: Event,
+}
+
+/// A place for clusters. Nodes are named by their position in the plan; newcomers take the next ones.
+#[allow(async_fn_in_trait)] // used by one thread only: nobody asks these futures to be Send
+pub trait Backend {
+    /// Time since the cluster began, on the nodes' clock.
+    fn now(&self) -> Duration;
+
+    /// A node's name on the network.
+    fn peer(&self, node: usize) -> PeerId;
+
+    /// Starts a node on what its store holds; does nothing where it is alive.
+    async fn start(&mut self, node: usize) -> Result<(), String>;
+
+    /// Ends a node as a crash of this kind would; does nothing where it is dead.
+    async fn crash(&mut self, node: usize, kind: CrashKind) -> Lost;
+
+    /// Stops a node without its noticing.
+    fn freeze(&mut self, node: usize);
+
+    /// Undoes [`Backend::freeze`].
+    fn thaw(&mut self, node: usize);
+
+    /// Removes what a dead node's store holds.
+    fn erase(&mut self, node: usize);
+
+    /// Asks a node; nothing where it is dead, frozen or does not answer within a few seconds.
+    async fn ask(&mut self, node: usize, question: Question) -> Option<Answer>;
+
+    /// Tells a node without waiting for its answer; whether it runs.
+    fn tell(&mut self, node: usize, question: Question) -> bool;
+
+    /// Says how good every link is that is not set by itself.
+    fn set_usual_link(&mut self, link: Link);
+
+    /// Says how good the link from one node to another is, cut or not.
+    fn set_link(&mut self, from: usize, to: usize, link: Link);
+
+    /// What a link has carried and held since the cluster began.
+    fn link_counters(&self, from: usize, to: usize) -> LinkCounters;
+
+    /// What was done to a node, and what it did, since the cluster began.
+    fn node_counters(&self, node: usize) -> NodeCounters;
+
+    /// Names the nodes that one which is not started yet keeps a connection to.
+    fn know(&mut self, node: usize, peers: Vec<usize>);
+
+    /// Adds a node that was not in the plan; it is not started.
+    fn add(&mut self, node: Place);
+
+    /// Sets the gate before one actor of a node.
+    fn set_gate(&mut self, node: usize, actor: Actor, passage: Passage);
+
+    /// Moves a node's clock by so many seconds and lets it run at this rate.
+    fn set_clock(&mut self, node: usize, by_seconds: f64, rate: f64);
+
+    /// What happened next, or nothing when it is `deadline` first.
+    async fn next(&mut self, deadline: Duration) -> Option<Heard>;
+}
+
+/// What a crash took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Writes that the store had accepted and not synced.
+    pub writes: u64,
+}

@@ -1,0 +1,371 @@
+//! The simulated backend: every node on one thread and a virtual clock, linked by the fabric.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bitcoin::secp256k1::PublicKey;
+use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::fault::{Actor, CrashKind};
+use schism_chaos::gate::{self, GateKeeper, Passage};
+use schism_chaos::link::Link;
+use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
+use schism_node::chain::{sign, template};
+use schism_node::clock::{Clock, LAB_EPOCH};
+use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
+use schism_node::control::{Answer, Event, Question};
+use schism_node::ledger::store::memory::{Disk, Shelf};
+use schism_node::ring::Ring;
+use schism_node::surroundings::{Spawner, Surroundings};
+use schism_node::wire::{Keypair, Multiaddr, PeerId};
+use schism_node::{Node, NodeConfig};
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Backend, Heard, Lost, Place};
+
+/// How long an answer is waited for: an honest node's own work delays it by far less.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections a node accepts beyond those it seeks: a star's hub has one for every other node.
+const MOST_CONNECTIONS: usize = 4_096;
+
+/// A cluster on the virtual clock.
+pub struct Simulated {
+    simulation: Simulation,
+    began: Instant,
+    hosts: Vec<Host>,
+    shelf: Shelf,
+    inbox: Arc<Inbox>,
+    /// Whether gates stand before all actors of every node: only where an experiment needs them, as each costs a hop.
+    gated: bool,
+}
+
+/// A node's machine: what outlives the node itself.
+struct Host {
+    place: Place,
+    identity: Keypair,
+    disk: Disk,
+    clock: Clock,
+    gates: Gates,
+    /// Seconds that the clock has been moved by so far.
+    shifted: f64,
+    life: Option<Life>,
+    /// Events it has told in all its lives.
+    words: Arc<AtomicU64>,
+    /// How often it was started: each life draws other numbers.
+    lives: u64,
+}
+
+/// One life of a node, from a start to a crash.
+struct Life {
+    node: Node,
+    spawner: NodeSpawner,
+}
+
+#[derive(Clone, Default)]
+struct Gates {
+    network: GateKeeper,
+    ledger: GateKeeper,
+    mempool: GateKeeper,
+    miner: GateKeeper,
+}
+
+/// Events on their way from the nodes to whoever drives the cluster.
+#[derive(Default)]
+struct Inbox {
+    heard: Mutex<VecDeque<Heard>>,
+    arrived: Notify,
+}
+
+impl Simulated {
+    /// A cluster without nodes yet.
+    pub fn new(simulation: Simulation, gated: bool) -> Self {
+        Self {
+            simulation,
+            began: Instant::now(),
+            hosts: Vec::new(),
+            shelf: Shelf::default(),
+            inbox: Arc::default(),
+            gated,
+        }
+    }
+
+    /// The simulation it runs in.
+    pub fn simulation(&self) -> &Simulation {
+        &self.simulation
+    }
+
+    fn surroundings(&self, node: usize, spawner: &NodeSpawner) -> Surroundings {
+        let host = &self.hosts[node];
+        let index = index(node);
+        let recorder = self.simulation.recorder().clone();
+        let (inbox, began, words) = (self.inbox.clone(), self.began, host.words.clone());
+        Surroundings {
+            transport: self.simulation.fabric().transport(index, &host.identity, self.simulation.settings().fidelity),
+            store: Box::new(host.disk.open()),
+            clock: host.clock.clone(),
+            chance: draw(self.simulation.settings().seed, node, host.lives),
+            spawner: Arc::new(spawner.clone()),
+            verifier: self.simulation.verifier(),
+            events: Arc::new(move |event| {
+                recorder.note(index, "event", &serde_json::to_vec(&event).unwrap_or_default());
+                words.fetch_add(1, Ordering::Relaxed);
+                inbox.put(Heard { at: began.elapsed(), node, event });
+            }),
+            trace: self.simulation.recorder().of_node(index),
+            work: Arc::new(spawner.clone()),
+        }
+    }
+
+    fn config(&self, node: usize) -> NodeConfig {
+        let host = &self.hosts[node];
+        let known = |positions: &[usize]| positions.iter().map(|&position| self.whereabouts(position)).collect();
+        let seed = self.simulation.settings().seed;
+        NodeConfig {
+            name: host.place.name.clone(),
+            identity: host.identity.clone(),
+            listen: index(node).address(),
+            rules: host.place.rules.clone(),
+            overlay: OverlayConfig {
+                keep: known(&host.place.keep),
+                bootstrap: known(&host.place.bootstrap),
+                degree: host.place.degree,
+                most_connections: MOST_CONNECTIONS,
+            },
+            mining: MiningConfig {
+                hashes_per_second: host.place.hashes_per_second,
+                mode: MiningMode::Drawn,
+                payee: template::pay_to_witness_key_hash(&miner_key(seed, node)),
+            },
+        }
+    }
+
+    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
+        (identity(self.simulation.settings().seed, node).public().to_peer_id(), index(node).address())
+    }
+}
+
+impl Backend for Simulated {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn peer(&self, node: usize) -> PeerId {
+        self.hosts[node].identity.public().to_peer_id()
+    }
+
+    fn add(&mut self, place: Place) {
+        let node = self.hosts.len();
+        self.hosts.push(Host {
+            place,
+            identity: identity(self.simulation.settings().seed, node),
+            disk: Disk::on(&self.shelf),
+            clock: Clock::starting_at(LAB_EPOCH.as_secs_f64() + self.began.elapsed().as_secs_f64()),
+            gates: Gates::default(),
+            shifted: 0.0,
+            life: None,
+            words: Arc::default(),
+            lives: 0,
+        });
+    }
+
+    async fn start(&mut self, node: usize) -> Result<(), String> {
+        if self.hosts[node].life.is_some() {
+            return Ok(());
+        }
+        self.hosts[node].lives += 1;
+        self.simulation.fabric().restore(index(node));
+        let spawner = self.simulation.spawner(index(node), &self.hosts[node].place.name);
+        let (config, surroundings) = (self.config(node), self.surroundings(node, &spawner));
+        let host = &mut self.hosts[node];
+        let chance = surroundings.chance;
+        let gates = self.gated.then(|| host.gates.clone());
+        let shared: Arc<dyn Spawner> = Arc::new(spawner.clone());
+        let started = Node::start(config, surroundings, |ring| match gates {
+            Some(gates) => gates.stand_in(ring, chance, &shared),
+            None => ring,
+        });
+        let started = started.map_err(|failure| format!("{}: {failure}", host.place.name))?;
+        host.life = Some(Life { node: started, spawner });
+        Ok(())
+    }
+
+    async fn crash(&mut self, node: usize, kind: CrashKind) -> Lost {
+        let host = &mut self.hosts[node];
+        let Some(life) = host.life.take() else { return Lost::default() };
+        // Silence first: dropping a swarm would say goodbye politely.
+        self.simulation.fabric().blackhole(index(node));
+        life.spawner.kill();
+        match kind {
+            CrashKind::Process => {
+                self.simulation.fabric().hang_up(index(node));
+                Lost::default()
+            }
+            CrashKind::Machine => {
+                let writes = host.disk.unsynced() as u64;
+                host.disk.lose_unsynced();
+                Lost { writes }
+            }
+        }
+    }
+
+    fn freeze(&mut self, node: usize) {
+        if let Some(life) = &self.hosts[node].life {
+            life.spawner.freeze();
+        }
+    }
+
+    fn thaw(&mut self, node: usize) {
+        if let Some(life) = &self.hosts[node].life {
+            life.spawner.thaw();
+        }
+    }
+
+    fn erase(&mut self, node: usize) {
+        self.hosts[node].disk = Disk::on(&self.shelf);
+    }
+
+    async fn ask(&mut self, node: usize, question: Question) -> Option<Answer> {
+        let asked = self.hosts[node].life.as_ref()?.node.ask(question);
+        timeout(PATIENCE, asked).await.ok().flatten()
+    }
+
+    fn tell(&mut self, node: usize, question: Question) -> bool {
+        // The answer's way back is dropped with the future.
+        self.hosts[node].life.as_ref().map(|life| drop(life.node.ask(question))).is_some()
+    }
+
+    fn set_usual_link(&mut self, link: Link) {
+        self.simulation.fabric().set_default_link(link);
+    }
+
+    fn set_link(&mut self, from: usize, to: usize, link: Link) {
+        self.simulation.fabric().set_link(index(from), index(to), link);
+    }
+
+    fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
+        let counters = self.simulation.fabric().counters(index(from), index(to));
+        LinkCounters {
+            carried: counters.delivered,
+            bytes: counters.bytes,
+            held: counters.held,
+            lost: counters.retransmitted,
+            ..LinkCounters::default()
+        }
+    }
+
+    fn node_counters(&self, node: usize) -> NodeCounters {
+        let host = &self.hosts[node];
+        NodeCounters {
+            starts: host.lives,
+            stops: host.lives - u64::from(host.life.is_some()),
+            words: host.words.load(Ordering::Relaxed),
+            touched: host.gates.touched(),
+            passed: host.gates.passed(),
+            clock_offset: f64::from(host.clock.unix_seconds()) - LAB_EPOCH.as_secs_f64() - self.now().as_secs_f64(),
+            ..NodeCounters::default()
+        }
+    }
+
+    fn know(&mut self, node: usize, peers: Vec<usize>) {
+        self.hosts[node].place.keep = peers;
+    }
+
+    fn set_gate(&mut self, node: usize, actor: Actor, passage: Passage) {
+        self.hosts[node].gates.keeper(actor).set(passage);
+    }
+
+    fn set_clock(&mut self, node: usize, by_seconds: f64, rate: f64) {
+        let host = &mut self.hosts[node];
+        host.clock.shift(by_seconds - host.shifted);
+        host.clock.set_rate(rate);
+        host.shifted = by_seconds;
+    }
+
+    async fn next(&mut self, deadline: Duration) -> Option<Heard> {
+        let deadline = self.began + deadline;
+        loop {
+            if let Some(heard) = self.inbox.take() {
+                return Some(heard);
+            }
+            tokio::select! {
+                biased;
+                () = self.inbox.arrived.notified() => {}
+                () = sleep_until(deadline) => return self.inbox.take(),
+            }
+        }
+    }
+}
+
+impl Gates {
+    fn keeper(&self, actor: Actor) -> &GateKeeper {
+        match actor {
+            Actor::Network => &self.network,
+            Actor::Ledger => &self.ledger,
+            Actor::Mempool => &self.mempool,
+            Actor::Miner => &self.miner,
+        }
+    }
+
+    fn all(&self) -> [&GateKeeper; 4] {
+        [&self.network, &self.ledger, &self.mempool, &self.miner]
+    }
+
+    fn touched(&self) -> u64 {
+        self.all().into_iter().map(GateKeeper::touched).sum()
+    }
+
+    fn passed(&self) -> u64 {
+        self.all().into_iter().map(GateKeeper::passed).sum()
+    }
+
+    fn stand_in(&self, ring: Ring, chance: u64, spawner: &Arc<dyn Spawner>) -> Ring {
+        Ring {
+            network: gate::stand_before(ring.network, self.network.clone(), chance ^ 11, spawner),
+            ledger: gate::stand_before(ring.ledger, self.ledger.clone(), chance ^ 12, spawner),
+            mempool: gate::stand_before(ring.mempool, self.mempool.clone(), chance ^ 13, spawner),
+            miner: gate::stand_before(ring.miner, self.miner.clone(), chance ^ 14, spawner),
+        }
+    }
+}
+
+impl Inbox {
+    fn put(&self, heard: Heard) {
+        self.lock().push_back(heard);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Option<Heard> {
+        self.lock().pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn index(node: usize) -> NodeIndex {
+    NodeIndex(u16::try_from(node).expect("a plan has at most 65,536 nodes"))
+}
+
+/// A number of this run, this node and this life.
+fn draw(seed: u64, node: usize, life: u64) -> u64 {
+    let digest = hash(&[b"chance", &seed.to_be_bytes(), &node.to_be_bytes(), &life.to_be_bytes()]);
+    u64::from_be_bytes(digest[..8].try_into().expect("eight of 32 bytes"))
+}
+
+fn identity(seed: u64, node: usize) -> Keypair {
+    let mut secret = hash(&[b"identity", &seed.to_be_bytes(), &node.to_be_bytes()]);
+    Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519")
+}
+
+/// Whom a node's coinbases pay: nobody spends them.
+fn miner_key(seed: u64, node: usize) -> PublicKey {
+    sign::public(&sign::key_from(seed ^ 0x6d69_6e65, u32::try_from(node).unwrap_or(u32::MAX)))
+}
+
+fn hash(parts: &[&[u8]]) -> [u8; 32] {
+    parts.iter().fold(Sha256::new(), |hasher, part| hasher.chain_update(part)).finalize().into()
+}

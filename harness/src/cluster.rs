@@ -1,0 +1,296 @@
+//! A cluster: nodes in a backend, what is done to them, and what they have said. The same on every backend.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schism_chaos::active::{Active, Deed, GateState, LinkState};
+use schism_chaos::draw::{NodeDescription, NodeState};
+use schism_chaos::effect::Effect;
+use schism_chaos::fault::CrashKind;
+use schism_chaos::gate::Passage;
+use schism_chaos::link::Link;
+use schism_chaos::progress::Act;
+use schism_node::chain::Rules;
+
+use crate::backend::{Backend, Heard, Place};
+use crate::checks::Wiring;
+use crate::payments;
+use crate::topology::{LinkClass, NodePlan, Plan, Starts, Topology};
+
+/// Nodes in a backend. Positions in the plan name them.
+pub struct Cluster<B> {
+    backend: B,
+    plan: Plan,
+    rules: Vec<Arc<Rules>>,
+    states: Vec<State>,
+    active: Active,
+    /// What links are that are not in `links`: a thousand nodes have a million.
+    usual: Link,
+    links: BTreeMap<(usize, usize), Link>,
+    /// Unsynced writes lost with crashed machines.
+    writes_lost: u64,
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not yet.
+    Absent,
+    /// It runs.
+    Alive,
+    /// It stands still.
+    Frozen,
+    /// It was stopped and may come back.
+    Dead,
+    /// It was destroyed.
+    Gone,
+}
+
+/// What a cluster is built of.
+pub struct Blueprint {
+    /// Its nodes and links.
+    pub plan: Plan,
+    /// What each node starts from, in the plan's order.
+    pub places: Vec<Place>,
+}
+
+impl Blueprint {
+    /// Expands a topology: wallets, identities and links are drawn from `seed`; the chain's interval is multiplied by
+    /// `pace`.
+    pub fn of(topology: &Topology, seed: u64, pace: f64) -> Self {
+        let plan = topology.plan(seed);
+        let allocations = payments::allocations(seed);
+        let places = (0..plan.nodes.len()).map(|position| {
+            let node = &plan.nodes[position];
+            let mut rules = topology.chain.rules(&allocations, &node.rejects);
+            rules.interval = rules.interval.mul_f64(pace);
+            Place {
+                name: node.name.clone(),
+                rules: Arc::new(rules),
+                hashes_per_second: node.hashes_per_second / pace,
+                keep: plan.links.iter().filter(|link| link.from == position).map(|link| link.to).collect(),
+                bootstrap: node.bootstrap.clone(),
+                degree: node.degree as usize,
+            }
+        });
+        let mut places: Vec<Place> = places.collect();
+        share_rules(&mut places);
+        Self { plan, places }
+    }
+}
+
+/// Nodes of one opinion share one value: a thousand copies of genesis are a hundred megabytes.
+fn share_rules(places: &mut [Place]) {
+    let mut known: Vec<Arc<Rules>> = Vec::new();
+    for place in places {
+        match known.iter().find(|rules| **rules == place.rules) {
+            Some(rules) => place.rules = rules.clone(),
+            None => known.push(place.rules.clone()),
+        }
+    }
+}
+
+impl<B: Backend> Cluster<B> {
+    /// A cluster whose nodes the backend already knows and has not started.
+    pub fn new(mut backend: B, blueprint: Blueprint) -> Self {
+        let Blueprint { plan, places } = blueprint;
+        let rules = places.iter().map(|place| place.rules.clone()).collect();
+        let states = vec![State::Absent; plan.nodes.len()];
+        places.into_iter().for_each(|place| backend.add(place));
+        let usual = link(plan.link, LinkState::default());
+        backend.set_usual_link(usual);
+        let (active, links) = (Active::default(), BTreeMap::new());
+        let mut cluster = Self { backend, plan, rules, states, active, usual, links, writes_lost: 0 };
+        if cluster.plan.nodes.iter().any(|node| node.region.is_some()) {
+            cluster.relink();
+        }
+        cluster
+    }
+
+    /// Starts every node that the plan does not keep for later.
+    ///
+    /// # Errors
+    /// When one cannot be started; the others are left as they are.
+    pub async fn start(&mut self) -> Result<(), String> {
+        for node in 0..self.states.len() {
+            if self.plan.nodes[node].starts == Starts::WithCluster && self.states[node] == State::Absent {
+                self.begin(node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Time since the cluster began, on the nodes' clock.
+    pub fn now(&self) -> Duration {
+        self.backend.now()
+    }
+
+    /// The place it runs in.
+    pub fn backend(&mut self) -> &mut B {
+        &mut self.backend
+    }
+
+    /// Its nodes and links.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The chain a node follows.
+    pub fn rules(&self, node: usize) -> &Arc<Rules> {
+        &self.rules[node]
+    }
+
+    /// Where a node stands.
+    pub fn state(&self, node: usize) -> State {
+        self.states[node]
+    }
+
+    /// Who may be connected to whom when nothing is cut.
+    pub fn wiring(&self) -> Wiring {
+        if self.plan.nodes.iter().any(|node| node.degree > 0) {
+            return Wiring::Any;
+        }
+        Wiring::Links(self.plan.links.iter().map(|link| (link.from, link.to)).collect())
+    }
+
+    /// What faults are in force.
+    pub fn active(&self) -> &Active {
+        &self.active
+    }
+
+    /// Unsynced writes lost with crashed machines so far.
+    pub fn writes_lost(&self) -> u64 {
+        self.writes_lost
+    }
+
+    /// The nodes as selectors see them.
+    pub fn described(&self, served: impl Fn(usize) -> u64) -> Vec<NodeDescription> {
+        let describe = |(position, node): (usize, &NodePlan)| NodeDescription {
+            name: node.name.clone(),
+            role: node.role,
+            group: node.group.clone(),
+            region: node.region.clone(),
+            hash_share: node.hash_share,
+            state: match self.states[position] {
+                State::Absent => NodeState::Absent,
+                State::Alive | State::Frozen => NodeState::Alive,
+                State::Dead | State::Gone => NodeState::Dead,
+            },
+            served: served(position),
+        };
+        self.plan.nodes.iter().enumerate().map(describe).collect()
+    }
+
+    /// Does what an act of the schedule asks for.
+    ///
+    /// # Errors
+    /// When the backend could not start a node.
+    pub async fn perform(&mut self, act: &Act) -> Result<(), String> {
+        for effect in &act.effects {
+            if let Effect::Join { node, peers: Some(peers) } = effect {
+                self.backend.know(*node, peers.clone());
+            }
+        }
+        for deed in self.active.count_in(act) {
+            self.carry_out(deed).await?;
+        }
+        Ok(())
+    }
+
+    /// What happened next, or nothing when it is `deadline` first.
+    pub async fn next(&mut self, deadline: Duration) -> Option<Heard> {
+        self.backend.next(deadline).await
+    }
+
+    async fn carry_out(&mut self, deed: Deed) -> Result<(), String> {
+        match deed {
+            Deed::Relink => self.relink(),
+            Deed::Stop(node, kind) => self.end(node, kind, State::Dead).await,
+            Deed::Start(node) | Deed::Join(node) => self.begin(node).await?,
+            Deed::Restart(node, kind) => {
+                self.end(node, kind, State::Dead).await;
+                self.begin(node).await?;
+            }
+            Deed::Freeze(node) => {
+                self.backend.freeze(node);
+                self.turn(node, State::Alive, State::Frozen);
+            }
+            Deed::Thaw(node) => {
+                self.backend.thaw(node);
+                self.turn(node, State::Frozen, State::Alive);
+            }
+            Deed::SetClock(node) => {
+                let (by_seconds, rate) = self.active.clock(node);
+                self.backend.set_clock(node, by_seconds, rate);
+            }
+            Deed::SetGate(node, actor) => {
+                let passage = passage(self.active.gate(node, actor));
+                self.backend.set_gate(node, actor, passage);
+            }
+            Deed::Destroy(node) => {
+                self.end(node, CrashKind::Machine, State::Gone).await;
+                self.backend.erase(node);
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, node: usize) -> Result<(), String> {
+        self.backend.start(node).await?;
+        self.states[node] = State::Alive;
+        if self.active.frozen(node) {
+            self.backend.freeze(node);
+            self.states[node] = State::Frozen;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, node: usize, kind: CrashKind, then: State) {
+        self.writes_lost += self.backend.crash(node, kind).await.writes;
+        self.states[node] = then;
+    }
+
+    fn turn(&mut self, node: usize, from: State, to: State) {
+        if self.states[node] == from {
+            self.states[node] = to;
+        }
+    }
+
+    /// Sets every link to the plan's with the active faults on top.
+    fn relink(&mut self) {
+        let nodes = self.plan.nodes.len();
+        for from in 0..nodes {
+            for to in (0..nodes).filter(|&to| to != from) {
+                let link = link(self.plan.link(from, to), self.active.link(from, to));
+                let before = self.links.get(&(from, to)).unwrap_or(&self.usual);
+                if *before != link {
+                    self.links.insert((from, to), link);
+                    self.backend.set_link(from, to, link);
+                }
+            }
+        }
+    }
+}
+
+/// What a link of this class does while these faults act on it.
+fn link(class: LinkClass, state: LinkState) -> Link {
+    let own = class.bandwidth.map(|bandwidth| bandwidth.0);
+    Link {
+        latency: class.latency + state.latency,
+        jitter: class.jitter + state.jitter,
+        bandwidth: [own, state.bits_per_second].into_iter().flatten().min(),
+        loss: 1.0 - (1.0 - class.loss.0) * (1.0 - state.loss),
+        cut: state.cut,
+    }
+}
+
+/// What a gate does while these faults act on it: the strongest counts.
+fn passage(state: GateState) -> Passage {
+    match state {
+        GateState { hold: true, .. } => Passage::Hold,
+        GateState { drop, .. } if drop > 0.0 => Passage::Drop(drop),
+        GateState { slow, .. } if slow > Duration::ZERO => Passage::Slow(slow),
+        _ => Passage::Open,
+    }
+}

@@ -1,0 +1,232 @@
+//! A run: a cluster, everything that happens to it written down and shown to the checks, until there is a verdict.
+//!
+//! - this file: the heart. What a node says, what is done to it and what users do all pass through [`Run::record`].
+//! - [`experiment`]: plays an experiment's schedule and asks for what must hold.
+//! - [`story`]: the same words for tests written in Rust.
+//! - [`proof`]: counters before, during and after each fault, for the evidence.
+//! - [`outcome`]: what it all adds up to.
+
+pub mod experiment;
+pub mod outcome;
+pub mod proof;
+pub mod story;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::{Transaction, Txid};
+use schism_chaos::progress::Act;
+use schism_node::control::{Event, Question};
+
+use crate::backend::Backend;
+use crate::checks::{Checks, Finding, View};
+use crate::cluster::{Cluster, State};
+use crate::report::TimelinePoint;
+use crate::timeline::{Entry, Happening, Intent, Load, Timeline};
+use proof::Proofs;
+
+/// Who is shown what happens while it happens: a progress bar.
+pub type Onlooker = Box<dyn FnMut(&View, &Entry)>;
+
+/// A cluster under observation.
+pub struct Run<B> {
+    cluster: Cluster<B>,
+    checks: Checks,
+    timeline: Timeline<Box<dyn Write + Send>>,
+    proofs: Proofs,
+    onlooker: Onlooker,
+    heights: Vec<TimelinePoint>,
+    submitted: u64,
+    best_height: u32,
+    refused: Vec<Txid>,
+    /// When the load started: what a schedule's times count from.
+    began: Duration,
+}
+
+/// Why a run could not go on: neither the nodes' fault nor the experiment's.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// A node could not be started.
+    #[error("{0}")]
+    Backend(String),
+    /// The timeline could not be written.
+    #[error("the timeline could not be written: {0}")]
+    Timeline(#[from] io::Error),
+}
+
+impl<B: Backend> Run<B> {
+    /// A run of a cluster that is not started yet.
+    pub fn new(cluster: Cluster<B>, checks: Checks, out: Box<dyn Write + Send>, onlooker: Onlooker) -> Self {
+        let names = cluster.plan().nodes.iter().map(|node| node.name.clone()).collect();
+        Self {
+            cluster,
+            checks,
+            timeline: Timeline::new(names, out),
+            proofs: Proofs::default(),
+            onlooker,
+            heights: Vec::new(),
+            submitted: 0,
+            best_height: 0,
+            refused: Vec::new(),
+            began: Duration::ZERO,
+        }
+    }
+
+    /// Starts the nodes and waits until each has a peer, or for as long as `patience`.
+    ///
+    /// # Errors
+    /// When a node cannot be started.
+    pub async fn start(&mut self, patience: Duration) -> Result<(), Broken> {
+        self.cluster.start().await.map_err(Broken::Backend)?;
+        let deadline = self.cluster.now() + patience;
+        let mut lonely: Vec<bool> = self.states().map(|state| state == State::Alive).collect();
+        while lonely.len() > 1 && lonely.contains(&true) {
+            match self.cluster.next(deadline).await {
+                None => break,
+                Some(heard) => {
+                    if let Event::PeerConnected { .. } = heard.event {
+                        lonely[heard.node] = false;
+                    }
+                    self.record(heard.at, Some(heard.node), Happening::Event(heard.event))?;
+                }
+            }
+        }
+        self.began = self.cluster.now();
+        Ok(())
+    }
+
+    /// The cluster.
+    pub fn cluster(&mut self) -> &mut Cluster<B> {
+        &mut self.cluster
+    }
+
+    /// What everything so far adds up to.
+    pub fn view(&self) -> &View {
+        self.checks.view()
+    }
+
+    /// What the checks found so far.
+    pub fn findings(&self) -> &[Finding] {
+        self.checks.findings()
+    }
+
+    /// The greatest height an honest node has reported.
+    pub fn best_height(&self) -> u32 {
+        self.best_height
+    }
+
+    /// Time since the load started.
+    pub fn now(&self) -> Duration {
+        self.cluster.now().saturating_sub(self.began)
+    }
+
+    /// Waits for the next thing a node says, at most until `deadline` (since the load started); `false` when it is
+    /// `deadline` first.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn step(&mut self, deadline: Duration) -> Result<bool, Broken> {
+        match self.cluster.next(self.began + deadline).await {
+            None => Ok(false),
+            Some(heard) => {
+                self.record(heard.at, Some(heard.node), Happening::Event(heard.event))?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Writes down what nodes have said until now, so that what is done next stands after it.
+    async fn catch_up(&mut self) -> Result<(), Broken> {
+        while self.step(self.now()).await? {}
+        Ok(())
+    }
+
+    /// Does what an act of a schedule asks for, and notes the counters that prove it.
+    ///
+    /// # Errors
+    /// When a node could not be started again.
+    pub async fn perform(&mut self, act: Act) -> Result<(), Broken> {
+        self.catch_up().await?;
+        self.proofs.before(&act, &self.cluster, self.checks.view());
+        // The checks must know of a fault before the first event it causes.
+        self.record(self.cluster.now(), None, Happening::Acted(act.clone()))?;
+        self.cluster.perform(&act).await.map_err(Broken::Backend)?;
+        self.proofs.after(&act, &self.cluster, self.checks.view());
+        Ok(())
+    }
+
+    /// Submits a transaction at a node, without waiting for what becomes of it; whether the node runs.
+    ///
+    /// # Errors
+    /// When it could not be written down.
+    pub async fn submit(&mut self, node: usize, transaction: Transaction, intent: Intent) -> Result<bool, Broken> {
+        self.catch_up().await?;
+        let txid = transaction.compute_txid();
+        let submitted = Load::Submitted { transaction: Arc::new(transaction.clone()), intent };
+        self.record(self.cluster.now(), Some(node), Happening::Load(submitted))?;
+        self.submitted += 1;
+        let told = self.cluster.backend().tell(node, Question::Submit { transaction });
+        if !told {
+            let refused = Load::Refused { txid, reason: "the node does not run".to_owned() };
+            self.record(self.cluster.now(), Some(node), Happening::Load(refused))?;
+        }
+        Ok(told)
+    }
+
+    /// Transactions that were submitted and refused since this was last asked.
+    pub fn take_refused(&mut self) -> Vec<Txid> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Asks every node that runs for its ledger, pool and peers, and shows the answers to the checks.
+    ///
+    /// # Errors
+    /// When they could not be noted.
+    pub async fn sample(&mut self) -> Result<(), Broken> {
+        self.catch_up().await?;
+        let running: Vec<usize> =
+            self.states().enumerate().filter(|(_, state)| *state == State::Alive).map(|(node, _)| node).collect();
+        for node in running {
+            for question in [Question::Ledger, Question::Pool, Question::Peers] {
+                if let Some(answer) = self.cluster.backend().ask(node, question).await {
+                    self.record(self.cluster.now(), Some(node), Happening::Answer(answer))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one thing down and shows it to the checks and to the onlooker.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn record(&mut self, at: Duration, node: Option<usize>, what: Happening) -> Result<(), Broken> {
+        let entry = Entry { at: at.saturating_sub(self.began), node, what };
+        self.timeline.write(&entry)?;
+        if let (Happening::Event(Event::TipChanged { ledger, .. }), Some(node)) = (&entry.what, node) {
+            if self.checks.view().nodes()[node].judged {
+                self.best_height = self.best_height.max(ledger.tip.height);
+            }
+            self.heights.push(TimelinePoint {
+                at: entry.at.as_secs_f64(),
+                node: self.cluster.plan().nodes[node].name.clone(),
+                height: ledger.tip.height,
+                tip: ledger.tip.hash.to_string()[56..].to_owned(),
+            });
+        }
+        if let Happening::Event(Event::TransactionRefused { txid, from: None, .. }) = &entry.what {
+            self.refused.push(*txid);
+        }
+        for finding in self.checks.feed(&entry) {
+            self.timeline.write(&Entry { at: entry.at, node: finding.node, what: Happening::Found(finding) })?;
+        }
+        self.proofs.notice(&entry, self.checks.view());
+        (self.onlooker)(self.checks.view(), &entry);
+        Ok(())
+    }
+
+    fn states(&self) -> impl Iterator<Item = State> + '_ {
+        (0..self.cluster.plan().nodes.len()).map(|node| self.cluster.state(node))
+    }
+}

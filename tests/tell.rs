@@ -1,0 +1,109 @@
+//! How a story is told: the test binary starts itself again, with the story's name in its environment.
+
+use std::io::Read;
+use std::path::Path;
+use std::pin::Pin;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use schism::run::story::{self, Story};
+use schism::topology::Topology;
+use schism_chaos::simulation::{Settings, simulate};
+
+/// A story with its name, its cluster and its seed.
+pub struct Told {
+    /// What is true at the end.
+    pub name: &'static str,
+    /// A file in `topologies/`.
+    pub topology: &'static str,
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// What happens.
+    pub tell: fn(Story) -> Telling,
+}
+
+/// A story being told.
+pub type Telling = Pin<Box<dyn Future<Output = Result<(), story::Failed>>>>;
+
+/// Which story this process is asked to tell.
+const ASKED: &str = "SCHISM_STORY";
+/// A story that takes longer hangs.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// The story this process was started for.
+pub fn asked_for() -> Option<String> {
+    std::env::var(ASKED).ok()
+}
+
+/// Tells a story here.
+pub fn in_this_process(name: &str, all: &'static [Told]) -> ExitCode {
+    let Some(told) = all.iter().find(|told| told.name == name) else {
+        eprintln!("no story is called {name}");
+        return ExitCode::from(3);
+    };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(told.topology);
+    let topology = match Topology::load(&file, &[]) {
+        Ok(topology) => topology,
+        Err(refusal) => {
+            eprintln!("{refusal:?}");
+            return ExitCode::from(3);
+        }
+    };
+    let finished = simulate(Settings::seeded(told.seed), move |simulation| {
+        let story = Story::of(simulation, &topology);
+        (told.tell)(story)
+    });
+    match finished {
+        Ok(finished) => match finished.value {
+            Ok(()) => {
+                println!(
+                    "{} virtual seconds in {:.2} s",
+                    finished.virtual_time.as_secs(),
+                    finished.real_time.as_secs_f64()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(failed) => {
+                eprintln!("{failed} (seed {})", told.seed);
+                ExitCode::FAILURE
+            }
+        },
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells a story in a process of its own and waits for its end, or for the deadline.
+pub fn in_a_process(told: &Told) -> Result<(), Failed> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .env(ASKED, told.name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let streams = (child.stdout.take(), child.stderr.take());
+    let (heard, listening) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        let (out, err) = streams;
+        for stream in [out.map(|out| Box::new(out) as Box<dyn Read + Send>), err.map(|err| Box::new(err) as _)] {
+            let _ = stream.map(|mut stream| stream.read_to_string(&mut said));
+        }
+        let _ = heard.send(said);
+    });
+    let said = listening.recv_timeout(DEADLINE);
+    if said.is_err() {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    let repeat = format!("repeat with: {ASKED}={} cargo test --test stories", told.name);
+    match said {
+        Err(_) => Err(format!("did not end within {DEADLINE:?}; {repeat}").into()),
+        Ok(_) if status.success() => Ok(()),
+        Ok(said) => Err(format!("{said}\n{repeat}").into()),
+    }
+}
