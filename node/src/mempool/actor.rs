@@ -1,11 +1,12 @@
 //! Mempool, the actor. Network and Ledger tell it candidates, tips and compact blocks; Miner whether it mines.
 //! It tells Ledger blocks it rebuilt and transactions that want new coins, Network verdicts and wants, Miner templates.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod announced;
+mod timed;
 
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
-use bitcoin::bip152::HeaderAndShortIds;
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, SpawnHandle};
 use bitcoin::{BlockHash, Transaction, Txid};
 use schism_wire::{AskId, PeerId, Request, Response};
 use tokio::sync::oneshot;
@@ -13,12 +14,11 @@ use tokio::time::Instant;
 
 use super::lobby::{Lobby, Outcome};
 use super::recent::Recent;
-use super::reconstruct::{Ending, Reconstructions, Step};
-use super::select::{Room, select};
+use super::reconstruct::Reconstructions;
 use crate::bounds;
-use crate::chain::{Coin, Refused, Rules, Tip, header};
+use crate::chain::{Coin, Refused, Rules, Tip};
 use crate::control::{Answer, Asked, Dropped, Event, PoolState, Question};
-use crate::messages::{Announced, Source, Template, TipChange, ToLedger, ToMempool, ToMiner, ToNetwork, Verdict, Want};
+use crate::messages::{Announced, Source, TipChange, ToLedger, ToMempool, ToNetwork, Verdict, Want};
 use crate::ring::Ring;
 use crate::surroundings::{Verifier, VirtualWork};
 
@@ -107,13 +107,6 @@ impl Handler<ToMempool> for Mempool {
     }
 }
 
-/// A template follows the pool this closely: often enough that fees are not left lying, seldom enough that a burst of
-/// transactions costs one selection.
-const TEMPLATE_DELAY: Duration = Duration::from_secs(1);
-
-/// What a block keeps free of pooled transactions: header, count, and a coinbase with its witness commitment.
-const COINBASE_ROOM: usize = 1_000;
-
 impl Mempool {
     fn judge(
         &mut self,
@@ -124,7 +117,7 @@ impl Mempool {
         context: &mut Context<Self>,
     ) {
         let judged = self.lobby.judge(transaction, coins, &source, self.now());
-        let txid = transaction.compute_txid();
+        let txid = judged.txid;
         let answered = match &judged.outcome {
             Outcome::Refused { reason, .. } => Answer::Refused { reason: reason.to_string() },
             _ => Answer::Accepted,
@@ -187,43 +180,6 @@ impl Mempool {
         self.tell_template(context);
     }
 
-    fn reconstruct(&mut self, compact: &HeaderAndShortIds, source: Source) {
-        let hash = match header::check_work(&compact.header, &self.rules) {
-            Ok(hash) => hash,
-            Err(reason) => return self.end(Ending::Refused { reason, source }),
-        };
-        if self.connected.contains(&hash) {
-            return self.end(Ending::Needless { source });
-        }
-        let pooled = self.lobby.pool.entries().map(|(_, entry)| (entry.entrant.wtxid, &entry.entrant.transaction));
-        let orphans = self.lobby.orphans.transactions().map(|transaction| (transaction.compute_wtxid(), transaction));
-        let largest = self.rules.upgrades.iter().filter_map(|upgrade| upgrade.max_block_bytes);
-        let largest = largest.fold(self.rules.max_block_bytes, usize::max);
-        let now = self.now();
-        match self.reconstructions.begin(compact, source, pooled.chain(orphans), largest, now) {
-            Step::Ended(ending) => self.end(ending),
-            Step::Owed { from, hash, indexes } => {
-                self.ring.network.tell(ToNetwork::Want(Want::BlockTransactions { from, hash, indexes }));
-            }
-        }
-    }
-
-    /// The one verdict of an announcement: Ledger's, who is told the source with what earns it, or ours.
-    fn end(&mut self, ending: Ending) {
-        match ending {
-            Ending::Built { block, source } => {
-                let needless = self.reconstructions.settle(&block.block_hash());
-                self.ring.ledger.tell(ToLedger::CheckBlock { block, source });
-                needless.into_iter().for_each(|ending| self.end(ending));
-            }
-            Ending::HeaderOnly { header, source } => {
-                self.ring.ledger.tell(ToLedger::CheckHeaders { headers: vec![header], source });
-            }
-            Ending::Needless { source } => self.tell_verdict(source, Verdict::Drop),
-            Ending::Refused { reason, source } => self.tell_verdict(source, Verdict::Refuse(reason)),
-        }
-    }
-
     fn serve(&self, ask: AskId, request: &Request) {
         let pool = &self.lobby.pool;
         let response = match request {
@@ -252,67 +208,6 @@ impl Mempool {
             }
             other => Answer::Refused { reason: format!("the pool cannot answer {other:?}") },
         }
-    }
-
-    /// The pool changed: a template will say so, once a while.
-    fn pool_changed(&mut self, context: &mut Context<Self>) {
-        if self.templates_wanted && self.template_due.is_none() {
-            self.template_due = Some(context.run_later(TEMPLATE_DELAY, |mempool, context| {
-                mempool.template_due = None;
-                mempool.tell_template(context);
-            }));
-        }
-    }
-
-    fn tell_template(&mut self, context: &mut Context<Self>) {
-        if let Some(due) = self.template_due.take() {
-            context.cancel_future(due);
-        }
-        let Some(parent) = self.tip.filter(|_| self.templates_wanted) else { return };
-        let next = self.lobby.next().clone();
-        let room = Room {
-            bytes: next.max_block_bytes.saturating_sub(COINBASE_ROOM),
-            // A coinbase's own output may name one.
-            signature_operations: self.lobby.signature_operations().saturating_sub(20),
-        };
-        let selection = select(&self.lobby.pool, room);
-        let template = Template { parent, next, transactions: selection.transactions, fees: selection.fees };
-        self.ring.miner.tell(ToMiner::Template(Arc::new(template)));
-    }
-
-    /// Looks through what waits when the first of it has waited long enough.
-    fn watch(&mut self, context: &mut Context<Self>) {
-        let due = [
-            self.reconstructions.oldest_since().map(|since| since + bounds::RESPONSE_SECONDS),
-            self.lobby.orphans.oldest_since().map(|since| since + bounds::ORPHAN_SECONDS),
-            self.lobby.pool.oldest().map(|oldest| oldest.since + bounds::POOL_EXPIRY_SECONDS),
-        ];
-        let due = due.into_iter().flatten().min();
-        if due == self.expiry_due.as_ref().map(|(due, _)| *due) {
-            return;
-        }
-        if let Some((_, former)) = self.expiry_due.take() {
-            context.cancel_future(former);
-        }
-        self.expiry_due = due.map(|due| {
-            // `now` cuts seconds off, so a whole one more.
-            let wait = Duration::from_secs(due.saturating_sub(self.now()).max(1));
-            (due, context.run_later(wait, Self::expire))
-        });
-    }
-
-    fn expire(&mut self, context: &mut Context<Self>) {
-        self.expiry_due = None;
-        let now = self.now();
-        let dropped = self.lobby.expire(now);
-        if !dropped.is_empty() {
-            self.pool_changed(context);
-        }
-        self.dropped(dropped);
-        if let Some(before) = now.checked_sub(bounds::RESPONSE_SECONDS) {
-            self.reconstructions.expire(before).into_iter().for_each(|ending| self.end(ending));
-        }
-        self.watch(context);
     }
 
     fn tell_verdict(&self, source: Source, verdict: Verdict) {

@@ -1,9 +1,9 @@
-//! A lobby: the pool with all that stands around it, judging who comes in as the tip moves.
+//! A lobby: the pool with all that stands around it, judging who comes in. How it follows the tip: `follow`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::{Amount, Transaction, Txid};
+use bitcoin::{Amount, OutPoint, Transaction, Txid};
 
 use super::orphans::Orphans;
 use super::pool::{Entrant, Pool};
@@ -11,28 +11,28 @@ use super::recent::Recent;
 use crate::bounds;
 use crate::chain::{ActiveRules, Coin, Refused, Rules, block, policy, spend, transaction};
 use crate::control::Dropped;
-use crate::messages::{Next, Source, TipChange};
+use crate::messages::{Next, Source};
 use crate::surroundings::{Cost, Verifier, VirtualWork};
 
 /// The pool, the orphans beside it, and the next block they are judged for.
 pub struct Lobby {
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     verifier: Arc<dyn Verifier>,
     work: Arc<dyn VirtualWork>,
     /// What waits for a block.
     pub pool: Pool,
     /// What waits for its parents.
     pub orphans: Orphans,
-    next: Next,
-    active: ActiveRules,
-    confirmed: Recent<Txid>,
+    pub(super) next: Next,
+    pub(super) active: ActiveRules,
+    pub(super) confirmed: Recent<Txid>,
     /// Who is on the way back to the pool, and why.
-    returning: BTreeMap<Txid, Returning>,
+    pub(super) returning: BTreeMap<Txid, Returning>,
 }
 
 /// Why a transaction is on its way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Returning {
+pub(super) enum Returning {
     /// Its block left the chain. Comes right behind the change of tip that says so.
     Freed,
     /// It was pooled until a change of tip made its coins or signatures doubtful; it goes round by Ledger for new ones.
@@ -42,6 +42,8 @@ enum Returning {
 /// What became of a candidate.
 #[derive(Debug)]
 pub struct Judged {
+    /// Its id.
+    pub txid: Txid,
     /// Of itself.
     pub outcome: Outcome,
     /// Of others, who left the pool for it.
@@ -74,15 +76,6 @@ pub enum Outcome {
         /// Whether it was pooled until now.
         again: bool,
     },
-}
-
-/// What a change of tip did.
-#[derive(Debug, Default)]
-pub struct Followed {
-    /// Who left the pool, other than by being confirmed.
-    pub dropped: Vec<(Txid, Dropped)>,
-    /// Who wants new coins from Ledger, parents before children.
-    pub retry: Vec<Arc<Transaction>>,
 }
 
 impl Lobby {
@@ -125,7 +118,7 @@ impl Lobby {
         let txid = tx.compute_txid();
         let returning = self.returning.remove(&txid);
         let again = returning == Some(Returning::Again);
-        let mut judged = Judged { outcome: Outcome::Known, dropped: Vec::new(), retry: Vec::new() };
+        let mut judged = Judged { txid, outcome: Outcome::Known, dropped: Vec::new(), retry: Vec::new() };
         if self.pool.contains(&txid) || self.confirmed.contains(&txid) {
             return judged;
         }
@@ -137,7 +130,7 @@ impl Lobby {
                 return judged;
             }
         };
-        judged.outcome = match self.admit(tx, &coins, returning.is_some(), now, &mut judged.dropped) {
+        judged.outcome = match self.admit(tx, txid, &coins, returning.is_some(), now, &mut judged.dropped) {
             Ok(fee) => Outcome::Taken { fee, again },
             Err(reason) => Outcome::Refused { reason, again },
         };
@@ -146,29 +139,6 @@ impl Lobby {
             judged.retry = self.orphans.parent_came(&txid);
         }
         judged
-    }
-
-    /// Follows the tip: what the blocks confirmed or spent leaves, and what they make doubtful goes round again.
-    pub fn follow(&mut self, change: &TipChange) -> Followed {
-        let mut followed = Followed::default();
-        let active = self.rules.at(change.next.height);
-        let other_signatures = active.fork_id != self.active.fork_id;
-        self.active = active;
-        self.next = change.next.clone();
-        let confirmed = ids(&change.connected);
-        let freed: BTreeSet<Txid> = ids(&change.disconnected).difference(&confirmed).copied().collect();
-        self.let_go(&change.disconnected, freed, &confirmed, &mut followed);
-        for tx in change.connected.iter().flat_map(|block| &block.txdata) {
-            self.connect(tx, &mut followed);
-        }
-        if other_signatures {
-            let all: Vec<Txid> = self.pool.entries().map(|(txid, _)| *txid).collect();
-            self.send_round(all, &mut followed);
-        }
-        if !change.disconnected.is_empty() || other_signatures {
-            self.drop_unmineable(&mut followed);
-        }
-        followed
     }
 
     /// Lets go who waited too long. Returns who left the pool.
@@ -195,7 +165,7 @@ impl Lobby {
     }
 
     /// The coin of every input, from the chain or from the pool; or the coins that are not there.
-    fn find_coins(&self, tx: &Transaction, coins: &[Option<Coin>]) -> Result<Vec<Coin>, Vec<bitcoin::OutPoint>> {
+    fn find_coins(&self, tx: &Transaction, coins: &[Option<Coin>]) -> Result<Vec<Coin>, Vec<OutPoint>> {
         let mut missing = Vec::new();
         let mut found = Vec::with_capacity(tx.input.len());
         for (index, input) in tx.input.iter().enumerate() {
@@ -213,7 +183,7 @@ impl Lobby {
     fn orphan(
         &mut self,
         tx: &Arc<Transaction>,
-        missing: Vec<bitcoin::OutPoint>,
+        missing: Vec<OutPoint>,
         source: &Source,
         now: u64,
     ) -> Result<Outcome, Refused> {
@@ -242,6 +212,7 @@ impl Lobby {
     fn admit(
         &mut self,
         tx: &Arc<Transaction>,
+        txid: Txid,
         coins: &[Coin],
         returning: bool,
         now: u64,
@@ -258,7 +229,7 @@ impl Lobby {
         }
         let matured = coins.iter().filter(|coin| coin.height != u32::MAX).filter_map(|c| self.rules.spendable_from(c));
         let entrant = Entrant {
-            txid: tx.compute_txid(),
+            txid,
             wtxid: tx.compute_wtxid(),
             fee,
             bytes: tx.total_size(),
@@ -280,68 +251,11 @@ impl Lobby {
         self.verifier.verify(&checks).map_err(|input| Refused::SignatureInvalid { input })
     }
 
-    fn check_final(&self, tx: &Transaction) -> Result<(), Refused> {
+    pub(super) fn check_final(&self, tx: &Transaction) -> Result<(), Refused> {
         let median = self.next.min_time.saturating_sub(1);
         transaction::check_final(tx, self.next.height, self.active.lock_time(median, self.next.min_time))
-    }
-
-    /// Blocks left the chain: their transactions will come back as candidates, and who spends their outputs has to
-    /// wait for them outside, or it would spend what is nowhere.
-    fn let_go(
-        &mut self,
-        disconnected: &[Arc<bitcoin::Block>],
-        freed: BTreeSet<Txid>,
-        confirmed: &BTreeSet<Txid>,
-        followed: &mut Followed,
-    ) {
-        self.returning.retain(|txid, why| *why == Returning::Again && !confirmed.contains(txid));
-        self.confirmed.forget(&freed);
-        let transactions = disconnected.iter().flat_map(|block| block.txdata.iter().skip(1));
-        let returning = transactions.map(Transaction::compute_txid).filter(|txid| freed.contains(txid));
-        self.returning.extend(returning.map(|txid| (txid, Returning::Freed)));
-        let doubtful = freed.iter().flat_map(|txid| self.pool.spenders_of(*txid)).collect();
-        self.send_round(doubtful, followed);
-    }
-
-    /// Takes these and their descendants out of the pool; they come back by Ledger, behind those that were freed.
-    fn send_round(&mut self, txids: Vec<Txid>, followed: &mut Followed) {
-        let mut out: Vec<_> = txids.iter().flat_map(|txid| self.pool.remove(txid)).collect();
-        out.sort_by_key(|entry| entry.arrival);
-        self.returning.extend(out.iter().map(|entry| (entry.entrant.txid, Returning::Again)));
-        followed.retry.extend(out.into_iter().map(|entry| entry.entrant.transaction));
-    }
-
-    fn connect(&mut self, tx: &Transaction, followed: &mut Followed) {
-        let txid = tx.compute_txid();
-        self.pool.confirm(&txid);
-        self.confirmed.note(txid);
-        for input in &tx.input {
-            if let Some(conflicting) = self.pool.spender(&input.previous_output) {
-                let gone = self.pool.remove(&conflicting);
-                followed.dropped.extend(gone.iter().map(|entry| (entry.entrant.txid, Dropped::Conflicting)));
-            }
-        }
-        self.orphans.drop(&txid);
-        followed.retry.extend(self.orphans.parent_came(&txid));
-    }
-
-    /// On another chain a coin may be younger, a lock ahead again, a block smaller.
-    fn drop_unmineable(&mut self, followed: &mut Followed) {
-        let unmineable = |entrant: &Entrant| {
-            entrant.spendable_from > self.next.height || self.check_final(&entrant.transaction).is_err()
-        };
-        let out: Vec<Txid> =
-            self.pool.entries().filter(|(_, entry)| unmineable(&entry.entrant)).map(|(txid, _)| *txid).collect();
-        for txid in out {
-            let gone = self.pool.remove(&txid);
-            followed.dropped.extend(gone.iter().map(|entry| (entry.entrant.txid, Dropped::Unmineable)));
-        }
     }
 }
 
 /// Blocks on either side of a change of fork id, within which honest peers may not have followed yet.
 const FORK_BLOCKS: u32 = 6;
-
-fn ids(blocks: &[Arc<bitcoin::Block>]) -> BTreeSet<Txid> {
-    blocks.iter().flat_map(|block| &block.txdata).map(Transaction::compute_txid).collect()
-}

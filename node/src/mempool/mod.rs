@@ -2,13 +2,15 @@
 //!
 //! - [`pool`]: the transactions and the edges between them; [`admission`]: who comes in, and who leaves for it;
 //!   [`rate`]: what they pay.
-//! - [`lobby`]: the pool with what surrounds it: judges candidates and follows the tip; [`orphans`], [`recent`].
+//! - [`lobby`]: the pool with what surrounds it, which judges candidates and by [`follow`] keeps up with the tip;
+//!   [`orphans`], [`recent`].
 //! - [`select`]: the transactions of a template.
 //! - [`reconstruct`], [`compact`]: blocks told compactly.
 
 pub mod actor;
 pub mod admission;
 pub mod compact;
+pub mod follow;
 pub mod lobby;
 pub mod orphans;
 pub mod pool;

@@ -145,7 +145,7 @@ fn an_orphan_goes_round_again_when_its_parent_comes() {
     let child = scene.purse.pay(&[(output(&parent, 0), VALUE - 1_000)], &[VALUE - 2_000], None);
     let orphaned = Outcome::Orphaned { wanted: vec![parent.compute_txid()] };
     assert_eq!(scene.judge_child(&child, PEER()).outcome, orphaned);
-    assert_eq!(scene.judge(&parent).retry, [child.clone()]);
+    assert_eq!(scene.judge(&parent).retry, std::slice::from_ref(&child));
     assert!(matches!(scene.judge_child(&child, Source::Own).outcome, Outcome::Taken { .. }));
 }
 
@@ -190,7 +190,7 @@ fn what_a_reorganisation_frees_comes_back_with_its_children_behind_it() {
     assert!(matches!(scene.lobby.judge(&child, &coins, &PEER(), 0).outcome, Outcome::Taken { again: false, .. }));
     let other = block(&scene.rules, 21, &[]);
     let followed = scene.lobby.follow(&change(&scene.rules, 22, &[former], &[other]));
-    assert_eq!(followed.retry, [child.clone()]);
+    assert_eq!(followed.retry, std::slice::from_ref(&child));
     assert!(scene.lobby.pool.is_empty(), "nobody may spend what is nowhere");
     let coins = [Some(scene.purse.coin(VALUE))];
     let back = scene.lobby.judge(&freed, &coins, &Source::Own, 0).outcome;
@@ -206,7 +206,7 @@ fn a_new_fork_id_sends_all_round_and_lets_only_the_newly_signed_back() {
     let old = scene.pay(outpoint(1), 1_000);
     scene.judge(&old);
     let followed = scene.lobby.follow(&change(&scene.rules, 21, &[], &[]));
-    assert_eq!(followed.retry, [old.clone()]);
+    assert_eq!(followed.retry, std::slice::from_ref(&old));
     let refused = Outcome::Refused { reason: Refused::SignatureKindWrong { input: 0 }, again: true };
     assert_eq!(scene.judge(&old).outcome, refused);
     let new = scene.purse.pay(&[(outpoint(1), VALUE)], &[VALUE - 1_000], Some(7));

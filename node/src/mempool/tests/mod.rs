@@ -2,6 +2,7 @@
 
 mod actor;
 mod compact;
+mod follow;
 mod laws;
 mod lobby;
 mod orphans;

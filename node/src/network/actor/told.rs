@@ -55,9 +55,11 @@ impl Network {
                     self.tell_others(Announced::Block(block));
                 }
             }
-            (Origin::Gossip(id), Announced::Transaction(_) | Announced::Headers) => {
+            (Origin::Gossip(id), Announced::Transaction(_)) => {
                 self.wire.judge(id, Judgement::Accept);
             }
+            // A compact block of which only the header was of use: the others are better told of the block itself.
+            (Origin::Gossip(_), Announced::Headers) => self.close(waiting),
             (Origin::Response, announced @ Announced::Transaction(_)) => self.tell_others(announced),
             (Origin::Response, Announced::Block(_) | Announced::Headers) => {}
         }
