@@ -243,3 +243,6 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,8 @@ impl State {
         stream.pipes[1 - side].abandon();
         self.woken.extend(stream.pipes[1 - side].writer.take());
         stream.pipes[side].writer = None;
-        let life = connection.sides[side].life;
-        if !finished && life == Life::Open {
+        let (life, node) = (connection.sides[side].life, connection.ends[side]);
+        if !finished && life == Life::Open && !self.host(node).dark {
             self.send(id, side, Frame::Reset { stream: number }, &[]);
         }
         if let Some(connection) = self.connections.get(id) {

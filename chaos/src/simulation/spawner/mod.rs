@@ -3,6 +3,8 @@
 
 mod mishap;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::future::Future;
