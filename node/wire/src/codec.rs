@@ -22,16 +22,21 @@ pub(crate) struct Codec {
 
 impl request_response::Codec for Codec {
     type Protocol = StreamProtocol;
-    type Request = Request;
+    /// A malformed request counts as read: libp2p keeps the failure to read one to itself, and nobody would be charged.
+    type Request = Result<Request, Malformed>;
     type Response = Response;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, from: &mut T) -> io::Result<Request>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, from: &mut T) -> io::Result<Self::Request>
     where
         T: AsyncRead + Unpin + Send,
     {
-        let bytes = read_frame(from, REQUEST_BYTES).await?;
-        self.traffic.received(bytes.len());
-        decode_request(&bytes).map_err(malformed)
+        match read_frame(from, REQUEST_BYTES).await {
+            Ok(bytes) => {
+                self.traffic.received(bytes.len());
+                Ok(decode_request(&bytes))
+            }
+            Err(error) => rubbish(&error).cloned().map(Err).ok_or(error),
+        }
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, from: &mut T) -> io::Result<Response>
@@ -43,10 +48,11 @@ impl request_response::Codec for Codec {
         decode_response(&bytes, self.limits.response_bytes).map_err(malformed)
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, to: &mut T, request: Request) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, to: &mut T, request: Self::Request) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
+        let request = request.map_err(malformed)?;
         write_frame(to, &encode_request(&request)).await
     }
 
@@ -88,4 +94,36 @@ async fn write_frame<T: AsyncWrite + Unpin + Send>(to: &mut T, bytes: &[u8]) -> 
     to.write_all(&length.to_le_bytes()).await?;
     to.write_all(bytes).await?;
     to.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::io::Cursor;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        futures::executor::block_on(read_frame(&mut Cursor::new(bytes), 1_000))
+    }
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written() {
+        let mut written = Cursor::new(Vec::new());
+        futures::executor::block_on(write_frame(&mut written, b"a message")).expect("a vector takes all");
+        assert_eq!(read(written.get_ref()).expect("it is whole"), b"a message");
+    }
+
+    #[test]
+    fn a_length_beyond_the_limit_is_rubbish_before_anything_is_read() {
+        let error = read(&u32::MAX.to_le_bytes()).expect_err("it is too long");
+        assert!(matches!(rubbish(&error), Some(Malformed::TooLong { limit: 1_000, .. })));
+    }
+
+    #[test]
+    fn a_frame_cut_off_with_its_connection_is_nobodys_fault() {
+        for bytes in [&[][..], &[9, 0], &[9, 0, 0, 0, 1, 2]] {
+            let error = read(bytes).expect_err("it is cut off");
+            assert!(rubbish(&error).is_none());
+        }
+    }
 }

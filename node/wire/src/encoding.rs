@@ -78,7 +78,11 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request, Malformed> {
             // The crate's decoder trusts the count that follows the hash.
             let mut after_hash = rest.get(32..).unwrap_or_default();
             count(&mut after_hash, "indexes", limits::BLOCK_TRANSACTIONS, 1)?;
-            Request::BlockTransactions(BlockTransactionsRequest::consensus_decode(rest)?)
+            let request = BlockTransactionsRequest::consensus_decode(rest)?;
+            if let Some(index) = request.indexes.last().filter(|index| **index >= limits::BLOCK_TRANSACTIONS as u64) {
+                return Err(Malformed::Encoding(format!("no block has a transaction {index}")));
+            }
+            Request::BlockTransactions(request)
         }
         3 => Request::Transactions { txids: take(rest, "ids", limits::TRANSACTIONS_PER_RESPONSE, 32)? },
         4 => Request::Pool,
@@ -289,3 +293,6 @@ fn list_of(things: &[impl Encodable], most: usize, limit: usize) -> Vec<u8> {
     bytes.extend(body);
     bytes
 }
+
+#[cfg(test)]
+mod tests;

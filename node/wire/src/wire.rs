@@ -207,7 +207,7 @@ impl Wire {
     /// Asks a peer; [`Event::Answered`] or [`Event::Failed`] follows.
     pub fn request(&mut self, peer: PeerId, request: Request) {
         if self.links.contains_key(&peer) {
-            let outbound = self.swarm.behaviour_mut().asks.send_request(&peer, request.clone());
+            let outbound = self.swarm.behaviour_mut().asks.send_request(&peer, Ok(request.clone()));
             self.requests.insert(outbound, request);
         } else {
             self.events.push_back(Event::Failed { peer, asked: request, failure: Failure::NotConnected });
@@ -255,3 +255,6 @@ impl Wire {
         self.traffic.bytes_received()
     }
 }
+
+#[cfg(test)]
+mod tests;

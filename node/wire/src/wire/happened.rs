@@ -1,7 +1,7 @@
 //! What happened in the swarm, told as [`Event`]s in the node's words.
 
 use libp2p::core::ConnectedPoint;
-use libp2p::request_response::{self, InboundFailure, Message, OutboundFailure};
+use libp2p::request_response::{self, Message, OutboundFailure};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, gossipsub, identify, ping};
 use tracing::{debug, warn};
@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::{Ask, Link, Wire};
 use crate::behaviour::{BehaviourEvent, protocol_version};
 use crate::codec::rubbish;
-use crate::encoding::decode_announcement;
+use crate::encoding::{Malformed, decode_announcement};
 use crate::event::{Event, Failure, GossipId, Judgement};
 use crate::limits::{ADDRESS_BYTES, ADDRESSES_PER_PEER};
 use crate::words::{AskId, Request, Response, Topic};
@@ -84,10 +84,11 @@ impl Wire {
         }
     }
 
-    fn asked(&mut self, event: request_response::Event<Request, Response>) {
+    fn asked(&mut self, event: request_response::Event<Result<Request, Malformed>, Response>) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
-                Message::Request { request_id: inbound, request, channel } => {
+                Message::Request { request: Err(malformed), .. } => self.rubbish(peer, malformed.to_string()),
+                Message::Request { request_id: inbound, request: Ok(request), channel } => {
                     let ask = AskId(self.next_ask);
                     self.next_ask += 1;
                     self.asks.insert(ask, Ask { peer, inbound, channel });
@@ -109,15 +110,9 @@ impl Wire {
                 let failure = self.failure(peer, error);
                 self.events.push_back(Event::Failed { peer, asked, failure });
             }
-            request_response::Event::InboundFailure { peer, request_id, error, .. } => {
+            request_response::Event::InboundFailure { request_id, .. } => {
                 if let Some(ask) = self.ask_ids.remove(&request_id) {
                     self.asks.remove(&ask);
-                }
-                if let InboundFailure::Io(error) = &error
-                    && let Some(malformed) = rubbish(error)
-                {
-                    let what = malformed.to_string();
-                    self.rubbish(peer, what);
                 }
             }
             request_response::Event::ResponseSent { .. } => {}
