@@ -61,7 +61,7 @@ impl LedgerActor {
     pub fn open(parts: Parts) -> Result<Self, StoreFailure> {
         let store = Box::new(TracedStore::new(parts.store, parts.trace));
         let now = parts.clock.unix_seconds();
-        let Opened { ledger, rebuilt } = Ledger::open(parts.rules, store, parts.verifier, parts.work, now)?;
+        let Opened { ledger, rebuilt, .. } = Ledger::open(parts.rules, store, parts.verifier, parts.work, now)?;
         let opening = rebuilt.map(|rebuilt| Event::StoreRebuilt { damage: rebuilt.damage, blocks: rebuilt.blocks });
         Ok(Self {
             ledger,

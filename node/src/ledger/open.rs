@@ -18,6 +18,8 @@ pub struct Opened {
     pub ledger: Ledger,
     /// What was found damaged and how many bodies were judged again.
     pub rebuilt: Option<Rebuilt>,
+    /// Bodies that were judged again because no step had recorded them: the last before a crash, or all.
+    pub replayed: u64,
 }
 
 /// What was found damaged.
@@ -61,7 +63,8 @@ impl Ledger {
         let blocks = ledger.judge_unrecorded(now)?;
         ledger.follow_best()?;
         ledger.sync()?;
-        Ok(Opened { ledger, rebuilt: damage.map(|damage| Rebuilt { damage, blocks }) })
+        let rebuilt = damage.map(|damage| Rebuilt { damage, blocks });
+        Ok(Opened { ledger, rebuilt, replayed: blocks })
     }
 
     /// Judges bodies whose headers no step recorded: all of them after a rebuild, the last few after a crash. They
@@ -99,22 +102,28 @@ fn begin(store: &mut dyn Store, rules: &Rules) -> Result<(Tree, Standing), Store
 type Read = Result<Option<(Tree, Standing)>, String>;
 
 fn read(store: &dyn Store, rules: &Rules) -> Result<Read, StoreFailure> {
+    let (bodies, headers) = (store.bodies()?, store.headers()?);
     let Some(standing) = store.standing()? else {
-        return Ok(match store.headers()?.is_empty() {
-            true => Ok(None),
-            false => Err("there are headers but no tip".into()),
+        // A crash in the first moment leaves genesis alone.
+        return Ok(match (headers.len(), bodies.len()) {
+            (0, 0 | 1) => Ok(None),
+            (headers, bodies) => Err(format!("there is no tip for {headers} headers and {bodies} bodies")),
         });
     };
+    let genesis = rules.genesis.block_hash();
+    if headers.iter().any(|record| record.height == 0 && record.header.block_hash() != genesis) {
+        return Err(StoreFailure::new("open", "it holds another chain: its genesis is not the rules'"));
+    }
+    if !bodies.contains(&genesis) {
+        return Ok(Err("the body of genesis is missing".into()));
+    }
     let mut tree = Tree::new(rules.genesis.header);
-    for record in store.headers()? {
-        if let Err(why) = plant(&mut tree, &record) {
-            return match record.height {
-                0 => Err(StoreFailure::new("open", "it holds another chain: its genesis is not the rules'")),
-                _ => Ok(Err(why)),
-            };
+    for record in headers.iter().filter(|record| record.height > 0) {
+        if let Err(why) = plant(&mut tree, record) {
+            return Ok(Err(why));
         }
     }
-    for hash in store.bodies()? {
+    for hash in bodies {
         if let Some(id) = tree.find(&hash) {
             tree.arrive(id);
         }
@@ -139,9 +148,6 @@ fn read(store: &dyn Store, rules: &Rules) -> Result<Read, StoreFailure> {
 /// Puts a kept header back in its tree.
 fn plant(tree: &mut Tree, record: &HeaderRecord) -> Result<Id, String> {
     let hash = record.header.block_hash();
-    if record.height == 0 {
-        return tree.find(&hash).ok_or_else(|| "another genesis".into());
-    }
     let parent = tree.find(&record.header.prev_blockhash);
     let parent = parent.filter(|id| tree.height(*id) + 1 == record.height);
     let parent = parent.ok_or_else(|| format!("header {hash} does not stand on its parent"))?;

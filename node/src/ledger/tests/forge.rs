@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bitcoin::block::Header;
 use bitcoin::secp256k1::SecretKey;
 use bitcoin::{
-    Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, absolute, transaction,
+    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness,
+    absolute, transaction,
 };
 
 use crate::chain::header::{grind, median_time_past};
 use crate::chain::template::pay_to_witness_key_hash;
 use crate::chain::work::{Past, next_bits};
-use crate::chain::{Coin, Rules, assemble, sign};
+use crate::chain::{Coin, Difficulty, Rules, assemble, sign};
 use crate::ledger::coins::outputs;
 
 /// Blocks made so far, and the coins that the chain up to each leaves.
@@ -34,7 +35,18 @@ impl Forge {
     pub(super) fn new(funds: usize) -> Self {
         let key = sign::key_from(7, 0);
         let script = pay_to_witness_key_hash(&sign::public(&key));
-        let rules = Arc::new(Rules::lab(&vec![(script, Amount::from_int_btc(10)); funds]));
+        Self::under(key, Rules::lab(&vec![(script, Amount::from_int_btc(10)); funds]))
+    }
+
+    /// A forge without funds whose blocks cost two hashes.
+    pub(super) fn without_work() -> Self {
+        let rules = Rules::lab(&[]);
+        let pow_limit = CompactTarget::from_consensus(0x207f_ffff);
+        Self::under(sign::key_from(7, 0), Rules { pow_limit, difficulty: Difficulty::Fixed, ..rules })
+    }
+
+    fn under(key: SecretKey, rules: Rules) -> Self {
+        let rules = Arc::new(rules);
         let mut this = Self { rules: rules.clone(), key, made: BTreeMap::new(), count: 0 };
         this.note(&rules.genesis, BTreeMap::new(), 0);
         this
@@ -54,6 +66,15 @@ impl Forge {
         let ripe = |coin: &Coin| self.rules.spendable_from(coin).is_some_and(|from| from <= made.height + 1);
         let coins = made.coins.iter().filter(|(_, coin)| ripe(coin));
         coins.map(|(outpoint, coin)| (*outpoint, coin.clone())).collect()
+    }
+
+    /// All coins that the chain up to a block leaves.
+    pub(super) fn coins(&self, tip: BlockHash) -> &BTreeMap<OutPoint, Coin> {
+        &self.made[&tip].coins
+    }
+
+    pub(super) fn height(&self, block: BlockHash) -> u32 {
+        self.made[&block].height
     }
 
     /// A signed payment of one coin to `parts` outputs of the same key.
@@ -108,7 +129,19 @@ impl Forge {
         Arc::new(block)
     }
 
-    /// Finds a nonce for a block whose header was altered, and remembers it.
+    /// A block whose transactions need not be valid.
+    pub(super) fn mine_anyhow(&mut self, parent: BlockHash, transactions: Vec<Transaction>) -> Arc<Block> {
+        self.mine_claiming(parent, transactions, Amount::ZERO)
+    }
+
+    /// A child of `parent` with these transactions, coinbase included, whatever they are.
+    pub(super) fn mine_whole(&mut self, parent: BlockHash, mut transactions: Vec<Transaction>) -> Arc<Block> {
+        let coinbase = transactions.remove(0);
+        let (bits, time) = (self.bits_after(parent), self.time_after(parent));
+        self.remine(assemble::assemble(parent, time, bits, coinbase, transactions))
+    }
+
+    /// Finds a nonce for a block that was altered, and remembers it.
     pub(super) fn remine(&mut self, mut block: Block) -> Arc<Block> {
         grind(&mut block.header, u64::from(u32::MAX)).expect("lab work is light");
         let parent = &self.made[&block.header.prev_blockhash];
@@ -126,7 +159,7 @@ impl Forge {
         self.made.insert(block.block_hash(), Made { header: block.header, height, coins });
     }
 
-    fn bits_after(&self, parent: BlockHash) -> bitcoin::CompactTarget {
+    fn bits_after(&self, parent: BlockHash) -> CompactTarget {
         next_bits(&self.rules, self.made[&parent].height, &self.pasts(parent))
     }
 

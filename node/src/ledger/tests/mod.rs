@@ -1,15 +1,23 @@
 //! What holds for ledgers.
 
+mod bounds;
+mod crashes;
+mod damage;
 mod forge;
 mod imports;
+mod laws;
+mod reasons;
 mod stories;
 
 use std::sync::Arc;
 
+use bitcoin::Block;
+
 use super::store::{Disk, Store};
 use super::verifier::Inline;
-use super::{Ledger, Opened};
+use super::{Judgement, Ledger, Opened};
 use crate::chain::Rules;
+use crate::messages::Source;
 use crate::surroundings::RealWork;
 
 /// Later than any block of these tests.
@@ -23,4 +31,8 @@ fn open(rules: &Arc<Rules>, store: impl Store + 'static) -> Opened {
 /// A ledger in memory.
 fn ledger(rules: &Arc<Rules>) -> Ledger {
     open(rules, Disk::new().open()).ledger
+}
+
+fn give(ledger: &mut Ledger, block: &Arc<Block>) -> Judgement {
+    ledger.accept_block(block.clone(), NOW, Source::Own).expect("the store works").judgement
 }

@@ -5,14 +5,10 @@ use std::sync::Arc;
 use bitcoin::{Amount, Block};
 
 use super::forge::Forge;
-use super::{NOW, ledger};
+use super::{NOW, give, ledger};
 use crate::chain::Refused;
-use crate::ledger::{Judgement, Ledger};
+use crate::ledger::Judgement;
 use crate::messages::Source;
-
-fn give(ledger: &mut Ledger, block: &Arc<Block>) -> Judgement {
-    ledger.accept_block(block.clone(), NOW, Source::Own).expect("the store works").judgement
-}
 
 #[test]
 fn a_payment_moves_coins_and_keeps_the_supply() {
