@@ -1,5 +1,6 @@
 //! What holds for ledgers.
 
+mod actors;
 mod bounds;
 mod crashes;
 mod damage;
