@@ -8,6 +8,7 @@ pub mod known;
 pub mod payments;
 pub mod report;
 pub mod run;
+pub mod statistics;
 pub mod timeline;
 pub mod topology;
 pub mod yaml;

@@ -38,8 +38,6 @@ pub struct BlockRecord {
     pub body: Option<Arc<Block>>,
     /// Ids of its transactions, the coinbase first; empty without a body.
     pub txids: Vec<Txid>,
-    /// Nodes on whose best chain it is now.
-    pub holders: usize,
     /// Whether it was ever on the best chain of a judged node.
     pub connected: bool,
     /// Whether a judged node refused it.
@@ -223,7 +221,6 @@ impl Blocks {
             mined_at: None,
             body: None,
             txids: Vec::new(),
-            holders: 0,
             connected: false,
             refused: false,
             jump,

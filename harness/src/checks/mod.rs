@@ -3,19 +3,58 @@
 //!
 //! Every check works in about constant time per entry; what cannot is done only when faults act or at the end.
 
+mod agreement;
 mod blocks;
+mod bounded_peers_data;
+mod chain_growth;
+mod chain_quality;
+mod common_prefix;
 mod components;
+mod converged;
+mod deadline;
+mod finding;
+mod limits;
+mod measure;
+mod most_work;
+mod new_blocks;
+mod no_double_spend;
+mod no_forgery;
+mod no_lost_confirmed;
+mod payment;
+mod pool_agreement;
+mod served;
+mod standing;
+#[cfg(test)]
+mod story;
+mod supply;
 mod view;
 
+pub use agreement::Agreement;
 pub use blocks::{BlockRecord, Blocks, TransactionRecord};
+pub use bounded_peers_data::BoundedPeersData;
+pub use chain_growth::ChainGrowth;
+pub use chain_quality::ChainQuality;
+pub use common_prefix::CommonPrefix;
 pub use components::{Component, Components};
+pub use converged::{Asked, Converged};
+pub use deadline::{Deadline, Tempo};
+pub use finding::Finding;
+pub use limits::Limits;
+pub use measure::Measure;
+pub use most_work::MostWork;
+pub use new_blocks::NewBlocks;
+pub use no_double_spend::NoDoubleSpend;
+pub use no_forgery::NoForgery;
+pub use no_lost_confirmed::NoLostConfirmed;
+pub use payment::Payment;
+pub use pool_agreement::PoolAgreement;
+pub use served::Served;
+pub use standing::{Of, Standing};
+pub use supply::Supply;
 pub use view::{NodeView, View, Wiring};
 
 use std::time::Duration;
 
-use bitcoin::BlockHash;
-
-use crate::report::Verdict;
 use crate::timeline::Entry;
 
 /// One property, asked of a run.
@@ -44,23 +83,14 @@ pub trait Check {
     fn seen(&self) -> String {
         "nothing against it".to_owned()
     }
-}
 
-/// Something that may not happen and did, or had to happen and did not.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// The check's name.
-    pub check: &'static str,
-    /// What it makes of the run.
-    pub verdict: Verdict,
-    /// When.
-    pub at: Duration,
-    /// On which node.
-    pub node: Option<usize>,
-    /// About which block.
-    pub block: Option<BlockHash>,
-    /// What happened, in one sentence.
-    pub what: String,
+    /// A figure it measured, for the report and for other checks.
+    fn figure(&self) -> Option<(&'static str, f64)> {
+        None
+    }
+
+    /// Is told, at the end, what another check measured.
+    fn told(&mut self, _name: &'static str, _value: f64) {}
 }
 
 /// A view, the checks that read it, and what they found.
@@ -110,6 +140,9 @@ impl Checks {
     pub fn end(&mut self, at: Duration) -> Vec<Finding> {
         self.view.end(at);
         let mut found = Vec::new();
+        for (name, value) in self.figures() {
+            self.checks.iter_mut().for_each(|posed| posed.check.told(name, value));
+        }
         for posed in &mut self.checks {
             if let Some(finding) = posed.check.at_end(&self.view) {
                 posed.count(finding, &mut found);
@@ -119,9 +152,19 @@ impl Checks {
         found
     }
 
+    /// What checks measured, by name.
+    pub fn figures(&self) -> Vec<(&'static str, f64)> {
+        self.checks.iter().filter_map(|posed| posed.check.figure()).collect()
+    }
+
     /// The view.
     pub fn view(&self) -> &View {
         &self.view
+    }
+
+    /// The view, to introduce nodes to it.
+    pub fn view_mut(&mut self) -> &mut View {
+        &mut self.view
     }
 
     /// What was found so far, first things first.

@@ -1,6 +1,7 @@
 //! A view: what the entries so far add up to, kept once for all checks. Nodes and where they stand, the tree of all
 //! blocks, each node's best chain, what is in force, who is connected to whom.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bitcoin::Block;
@@ -9,7 +10,7 @@ use schism_chaos::draw::{NodeDescription, NodeState};
 use schism_chaos::effect::Effect;
 use schism_chaos::fault::Actor;
 use schism_chaos::selector::Role;
-use schism_node::control::{Answer, Event, LedgerState, PeersState, PoolState};
+use schism_node::control::{Answer, Event, LedgerState, PeerId, PeersState, PoolState};
 
 use super::blocks::Blocks;
 use super::components::Components;
@@ -28,6 +29,7 @@ pub struct View {
     mined: u64,
     healed_at: Option<Duration>,
     mined_at_heal: u64,
+    peers: BTreeMap<PeerId, usize>,
 }
 
 /// One node, as its events and the faults tell.
@@ -39,6 +41,8 @@ pub struct NodeView {
     pub group: String,
     /// Whether checks ask anything of it: it is not an adversary and keeps a whole ledger.
     pub judged: bool,
+    /// Whether it has any hash power.
+    pub mines: bool,
     /// Whether the schedule has it absent, alive or dead.
     pub state: NodeState,
     /// Whether it stands still.
@@ -79,6 +83,7 @@ impl View {
             name: node.name.clone(),
             group: node.group.clone(),
             judged: !matches!(node.role, Role::Adversary | Role::Light),
+            mines: node.hash_share > 0.0,
             state: node.state,
             frozen: false,
             deaf: false,
@@ -99,6 +104,7 @@ impl View {
             mined: 0,
             healed_at: None,
             mined_at_heal: 0,
+            peers: BTreeMap::new(),
         };
         view.reconnect();
         view
@@ -157,6 +163,16 @@ impl View {
     /// Blocks mined by anyone before everything was healed.
     pub fn mined_at_heal(&self) -> u64 {
         self.mined_at_heal
+    }
+
+    /// Tells under which identity a node is known to its peers, so that who sent what can be seen.
+    pub fn introduce(&mut self, node: usize, peer: PeerId) {
+        self.peers.insert(peer, node);
+    }
+
+    /// The node with this identity.
+    pub fn known_as(&self, peer: &PeerId) -> Option<usize> {
+        self.peers.get(peer).copied()
     }
 
     /// Counts one entry in.
@@ -247,23 +263,17 @@ impl View {
         }
     }
 
-    /// Moves a node to a tip and counts it out of the blocks it leaves and into those it joins.
+    /// Moves a node to a tip.
     fn stand(&mut self, node: usize, tip: usize, ledger: &LedgerState) {
-        let former = self.nodes[node].tip.replace(tip);
+        self.nodes[node].tip = Some(tip);
         self.nodes[node].ledger = Some(ledger.clone());
-        let fork = former.and_then(|former| self.blocks.fork(former, tip));
-        let mut at = former;
-        while let Some(place) = at.filter(|_| at != fork) {
-            let record = self.blocks.record(place);
-            record.holders = record.holders.saturating_sub(1);
-            at = record.parent;
+        if !self.nodes[node].judged {
+            return;
         }
-        let judged = self.nodes[node].judged;
         let mut at = Some(tip);
-        while let Some(place) = at.filter(|_| at != fork) {
+        while let Some(place) = at.filter(|&place| !self.blocks.get(place).connected) {
             let record = self.blocks.record(place);
-            record.holders += 1;
-            record.connected |= judged;
+            record.connected = true;
             at = record.parent;
         }
     }
