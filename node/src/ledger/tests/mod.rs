@@ -7,6 +7,7 @@ mod damage;
 mod forge;
 mod imports;
 mod laws;
+mod mutants;
 mod reasons;
 mod stories;
 
