@@ -70,7 +70,7 @@ pub fn blocks() -> Option<Vec<Vec<u8>>> {
 /// Bytes from hexadecimal digits; white space at the ends does not matter.
 pub fn hex(digits: &str) -> Vec<u8> {
     let digits = digits.trim();
-    assert!(digits.len() % 2 == 0 && digits.is_ascii(), "not hexadecimal: {digits}");
+    assert!(digits.len().is_multiple_of(2) && digits.is_ascii(), "not hexadecimal: {digits}");
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap_or_else(|error| panic!("{digits}: {error}"));
     (0..digits.len()).step_by(2).map(byte).collect()
 }
