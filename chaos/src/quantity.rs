@@ -17,6 +17,14 @@ pub enum Length {
 }
 
 impl Length {
+    /// No time at all.
+    pub const ZERO: Self = Self::Time(Duration::ZERO);
+
+    /// Whether it is no time at all.
+    pub fn is_zero(self) -> bool {
+        matches!(self, Self::Time(Duration::ZERO)) || matches!(self, Self::Blocks(blocks) if blocks == 0.0)
+    }
+
     /// How long that is where blocks aim at `interval` (as the rules say it, before any pace) and everything is
     /// scaled by `pace` (1 leaves it alone, 0.1 is ten times as fast).
     pub fn duration(self, interval: Duration, pace: f64) -> Duration {

@@ -96,6 +96,27 @@ pub enum Check {
     Limits(Limits),
 }
 
+impl Check {
+    /// Its word in YAML.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Agreement => "agreement",
+            Self::CommonPrefix { .. } => "common_prefix",
+            Self::ChainGrowth { .. } => "chain_growth",
+            Self::ChainQuality { .. } => "chain_quality",
+            Self::Supply => "supply",
+            Self::NoDoubleSpend => "no_double_spend",
+            Self::NoLostConfirmed { .. } => "no_lost_confirmed",
+            Self::PoolAgreement { .. } => "pool_agreement",
+            Self::BoundedPeersData { .. } => "bounded_peers_data",
+            Self::Converged { .. } => "converged",
+            Self::Payment { .. } => "payment",
+            Self::Served { .. } => "served",
+            Self::Limits(_) => "limits",
+        }
+    }
+}
+
 /// Among whom a property is asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scope {

@@ -1,17 +1,24 @@
 //! An experiment: a topology, what happens to it in time, and what must hold.
 
 mod expect;
+mod kinds;
 mod load;
+mod print;
+mod read;
+#[cfg(test)]
+mod tests;
 
 pub use expect::{Check, Control, Expectation, Limits, Percentiles, Scope, Without};
 pub use load::{Load, Pace};
+pub use read::Combination;
 
 use std::path::PathBuf;
 
+use schism_chaos::fault::Fault;
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::Step;
 
-use crate::topology::Topology;
+use crate::topology::{Plan, Topology};
 
 /// An experiment as its file says it, checked, with its topology read.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,4 +50,15 @@ pub struct Experiment {
     pub pace: Pace,
     /// Settings to combine, one run for each combination: paths as in `--set`, and their values as YAML text.
     pub sweep: Vec<(String, Vec<String>)>,
+}
+
+impl Experiment {
+    /// The nodes and links of its cluster under `seed`; those that `join` steps bring stand last.
+    pub fn plan(&self, seed: u64) -> Plan {
+        let joins = self.faults.iter().filter_map(|step| match &step.fault {
+            Fault::Join(join) => Some((step.name.as_str(), join)),
+            _ => None,
+        });
+        self.topology.plan_with(seed, &joins.collect::<Vec<_>>())
+    }
 }

@@ -14,7 +14,6 @@ mod tests;
 pub use chain::{ChainRules, DifficultyRule, Preset, UpgradeRule};
 pub use link::{LinkClass, Region};
 pub use plan::{LinkPlan, NodePlan, Plan, Starts};
-#[allow(unused_imports, reason = "the experiment reader is next")]
 pub(crate) use read::{read, read_loss};
 
 use schism_chaos::quantity::{HashRate, Length, Share};

@@ -5,10 +5,12 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 /// A value to be printed; maps keep their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Printed {
+    /// Nothing.
+    Nothing,
     /// `true`, `false`.
     Bool(bool),
     /// A whole number.
-    Whole(u64),
+    Whole(i128),
     /// Any other number.
     Number(f64),
     /// A text, quoted where it must be.
@@ -59,7 +61,7 @@ impl From<u32> for Printed {
 
 impl From<u64> for Printed {
     fn from(number: u64) -> Self {
-        Self::Whole(number)
+        Self::Whole(number.into())
     }
 }
 
@@ -78,8 +80,9 @@ impl From<bool> for Printed {
 impl Serialize for Printed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
+            Self::Nothing => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Whole(number) => serializer.serialize_u64(*number),
+            Self::Whole(number) => serializer.serialize_i128(*number),
             Self::Number(number) => serializer.serialize_f64(*number),
             Self::Text(text) => serializer.serialize_str(text),
             Self::List(items) => {

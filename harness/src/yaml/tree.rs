@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Location, Spanned};
 
+use super::print::Printed;
+
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -83,6 +85,31 @@ impl Node {
         match &self.value {
             Value::Text(text) => Some(text),
             _ => None,
+        }
+    }
+}
+
+impl Node {
+    /// What it says, to be printed.
+    pub fn print(&self) -> Printed {
+        match &self.value {
+            Value::Nothing => Printed::Nothing,
+            Value::Bool(value) => Printed::Bool(*value),
+            Value::Whole(number) => Printed::Whole(*number),
+            Value::Number(number) => Printed::Number(*number),
+            Value::Text(text) => Printed::Text(text.clone()),
+            Value::List(items) => Printed::List(items.iter().map(Self::print).collect()),
+            Value::Map(entries) => {
+                Printed::Map(entries.iter().map(|entry| (entry.key.clone(), entry.value.print())).collect())
+            }
+        }
+    }
+
+    /// What it says on one line, as JSON, which is YAML; plain words stay plain.
+    pub fn to_flow(&self) -> String {
+        match &self.value {
+            Value::Text(text) if Self::parse(text, 0).is_ok_and(|node| node.value == self.value) => text.clone(),
+            _ => serde_json::to_string(&self.print()).unwrap_or_default(),
         }
     }
 }
