@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bitcoin::BlockHash;
 use schism_wire::{GossipId, ItemId, PeerId};
 
 use crate::bounds::{UNJUDGED, UNJUDGED_PER_PEER, VERDICT_SECONDS};
@@ -16,6 +17,8 @@ pub enum Origin {
     Gossip(GossipId),
     /// As a part of the response to a request of ours.
     Response,
+    /// As a body that sync asked for.
+    Body(BlockHash),
 }
 
 /// An item that waits for its verdict.

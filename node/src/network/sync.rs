@@ -15,6 +15,9 @@ use schism_wire::{Failure, PeerId, Request};
 use crate::bounds::RESPONSE_SECONDS;
 use bodies::Bodies;
 
+/// After a body that was no good, before another copy is asked for.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Catching up with peers that know more.
 #[derive(Debug)]
 pub struct Sync {
@@ -84,7 +87,11 @@ impl Sync {
 
     /// Ledger's list of bodies it wants, which replaces the last.
     pub fn want_bodies(&mut self, hashes: Vec<BlockHash>) {
+        let busy = self.is_busy();
         self.bodies.replace(hashes);
+        if busy && !self.is_busy() {
+            self.ask_on();
+        }
     }
 
     /// Whether bodies are still to come: the tip is about to move again.
@@ -146,15 +153,25 @@ impl Sync {
                 self.bodies.release(*hash, peer, (place < sure || !all_asked).then_some(now));
             }
         }
-        if self.bodies.is_empty() {
-            self.ask_on();
-        }
         if all_asked { Ok(blocks) } else { Err(Unasked) }
     }
 
     /// There was no room to have this body judged: it is wanted again.
     pub fn not_admitted(&mut self, hash: BlockHash) {
-        self.bodies.put_back(hash);
+        self.bodies.put_back(hash, Duration::ZERO);
+    }
+
+    /// A body was judged. If it was not `good`, Ledger may want another copy; if it does not, it says so next.
+    pub fn judged(&mut self, hash: BlockHash, good: bool, now: Duration) {
+        if good {
+            let busy = self.is_busy();
+            self.bodies.taken(hash);
+            if busy && !self.is_busy() {
+                self.ask_on();
+            }
+        } else {
+            self.bodies.put_back(hash, now + AGAIN);
+        }
     }
 
     /// A request of ours came to nothing.

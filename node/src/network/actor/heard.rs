@@ -149,11 +149,12 @@ impl Network {
     }
 
     fn check_block(&mut self, peer: PeerId, block: Arc<Block>) {
-        match self.admission.admit(peer, Origin::Response, self.now()) {
+        let hash = block.block_hash();
+        match self.admission.admit(peer, Origin::Body(hash), self.now()) {
             Some(item) => {
                 self.ring.ledger.tell(ToLedger::CheckBlock { block, source: Source::Peer { peer, item } });
             }
-            None => self.sync.not_admitted(block.block_hash()),
+            None => self.sync.not_admitted(hash),
         }
     }
 

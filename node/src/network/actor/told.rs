@@ -61,6 +61,7 @@ impl Network {
             // A compact block of which only the header was of use: the others are better told of the block itself.
             (Origin::Gossip(_), Announced::Headers) => self.close(waiting),
             (Origin::Response, announced @ Announced::Transaction(_)) => self.tell_others(announced),
+            (Origin::Body(hash), _) => self.sync.judged(*hash, true, self.now()),
             (Origin::Response, Announced::Block(_) | Announced::Headers) => {}
         }
     }
@@ -87,8 +88,10 @@ impl Network {
     }
 
     fn judge(&mut self, waiting: &Waiting, judgement: Judgement) {
-        if let Origin::Gossip(id) = &waiting.origin {
-            self.wire.judge(id, judgement);
+        match &waiting.origin {
+            Origin::Gossip(id) => drop(self.wire.judge(id, judgement)),
+            Origin::Body(hash) => self.sync.judged(*hash, false, self.now()),
+            Origin::Response => {}
         }
     }
 

@@ -16,9 +16,20 @@ pub(super) struct Bodies(Vec<Body>);
 #[derive(Debug)]
 struct Body {
     hash: BlockHash,
-    asked: Option<PeerId>,
+    stage: Stage,
     /// Who did not have it, and when.
     lacked: BTreeMap<PeerId, Duration>,
+}
+
+/// How far a body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nobody is asked, and nobody is to be before then.
+    Wanted { from: Duration },
+    /// This peer is asked.
+    Asked(PeerId),
+    /// It is here and waits for its verdict: Ledger's lists name it until then.
+    Here,
 }
 
 /// How gladly a peer is asked for bodies: the first class that has anybody.
@@ -41,29 +52,42 @@ impl Bodies {
         self.0 = listed.map(|hash| known.remove(&hash).unwrap_or_else(|| Body::new(hash))).collect();
     }
 
+    /// A body is here and waits for its verdict.
     pub(super) fn arrived(&mut self, hash: BlockHash) {
+        self.find(hash).into_iter().for_each(|body| body.stage = Stage::Here);
+    }
+
+    /// A body was good: no list will name it again.
+    pub(super) fn taken(&mut self, hash: BlockHash) {
         self.0.retain(|body| body.hash != hash);
     }
 
-    pub(super) fn put_back(&mut self, hash: BlockHash) {
-        if !self.0.iter().any(|body| body.hash == hash) {
-            self.0.insert(0, Body::new(hash));
-        }
+    /// A body that was here is wanted again from then on, unless the next list no longer names it.
+    pub(super) fn put_back(&mut self, hash: BlockHash, from: Duration) {
+        let here = self.find(hash).filter(|body| body.stage == Stage::Here);
+        here.into_iter().for_each(|body| body.stage = Stage::Wanted { from });
     }
 
     /// A body asked of `peer` did not come; `lacked` says when we learned that the peer does not have it.
     pub(super) fn release(&mut self, hash: BlockHash, peer: PeerId, lacked: Option<Duration>) {
-        if let Some(body) = self.0.iter_mut().find(|body| body.hash == hash && body.asked == Some(peer)) {
-            body.asked = None;
+        if let Some(body) = self.find(hash).filter(|body| body.stage == Stage::Asked(peer)) {
+            body.stage = Stage::Wanted { from: Duration::ZERO };
             body.lacked.extend(lacked.map(|since| (peer, since)));
         }
     }
 
+    /// A peer is gone.
     pub(super) fn release_all(&mut self, peer: PeerId) {
         for body in &mut self.0 {
             body.lacked.remove(&peer);
-            body.asked = body.asked.filter(|asked| *asked != peer);
+            if body.stage == Stage::Asked(peer) {
+                body.stage = Stage::Wanted { from: Duration::ZERO };
+            }
         }
+    }
+
+    fn find(&mut self, hash: BlockHash) -> Option<&mut Body> {
+        self.0.iter_mut().find(|body| body.hash == hash)
     }
 
     /// Whom to ask for which bodies now. Each goes to the least busy of the best class of peers that may have it.
@@ -74,12 +98,12 @@ impl Bodies {
         room: impl Fn(PeerId) -> usize,
     ) -> BTreeMap<PeerId, Vec<BlockHash>> {
         let mut asks: BTreeMap<PeerId, Vec<BlockHash>> = BTreeMap::new();
-        if self.0.iter().all(|body| body.asked.is_some()) {
+        if !self.0.iter().any(|body| body.is_due(now)) {
             return asks;
         }
         let spare = |peer: PeerId, partner: &Partner| BODIES_PER_PEER.min(room(peer)).saturating_sub(partner.in_flight);
         let mut left: usize = partners.iter().map(|(peer, partner)| spare(*peer, partner)).sum();
-        for body in self.0.iter_mut().filter(|body| body.asked.is_none()) {
+        for body in self.0.iter_mut().filter(|body| body.is_due(now)) {
             if left == 0 {
                 break;
             }
@@ -100,7 +124,7 @@ impl Bodies {
             };
             partner.in_flight += 1;
             left -= 1;
-            body.asked = Some(*peer);
+            body.stage = Stage::Asked(*peer);
             asks.entry(*peer).or_default().push(body.hash);
         }
         asks
@@ -109,7 +133,11 @@ impl Bodies {
 
 impl Body {
     fn new(hash: BlockHash) -> Self {
-        Self { hash, asked: None, lacked: BTreeMap::new() }
+        Self { hash, stage: Stage::Wanted { from: Duration::ZERO }, lacked: BTreeMap::new() }
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        matches!(self.stage, Stage::Wanted { from } if from <= now)
     }
 
     fn lacks(&self, peer: &PeerId, now: Duration) -> bool {

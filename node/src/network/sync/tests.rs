@@ -150,6 +150,8 @@ fn when_all_bodies_are_here_those_who_offered_are_asked_what_came_since() {
     sync.want_bodies(hashes(&blocks));
     let (peer, asked) = bodies(&sync.next(START, |_| 16)).remove(0);
     sync.blocks_answered(peer, &asked, blocks, START).expect("all of them were asked for");
+    assert_eq!(sync.next(START, |_| 16), [], "they wait for their verdicts");
+    asked.iter().for_each(|hash| sync.judged(*hash, true, START));
     assert!(!sync.is_busy());
     assert!(matches!(&sync.next(START, |_| 16)[..], [(_, Request::Headers { .. })]));
     sync.headers_answered(peer, 0);
@@ -165,4 +167,29 @@ fn a_body_that_was_not_admitted_is_wanted_again() {
     sync.blocks_answered(peer, &asked, blocks.clone(), START).expect("it was asked for");
     sync.not_admitted(blocks[0].block_hash());
     assert_eq!(bodies(&sync.next(START, |_| 16)), [(peer, hashes(&blocks))]);
+}
+
+#[test]
+fn a_body_that_waits_for_its_verdict_is_not_asked_for_again() {
+    let (all, blocks) = (peers(1), blocks(3));
+    let mut sync = knowing(&all);
+    sync.want_bodies(hashes(&blocks));
+    let (peer, asked) = bodies(&sync.next(START, |_| 16)).remove(0);
+    sync.blocks_answered(peer, &asked, blocks.clone(), START).expect("they were asked for");
+    // Ledger has judged the first and still lists the others, which lie in its mailbox.
+    sync.judged(asked[0], true, START);
+    sync.want_bodies(hashes(&blocks[1..]));
+    assert_eq!(bodies(&sync.next(START, |_| 16)), []);
+}
+
+#[test]
+fn another_copy_of_a_bad_body_is_asked_for() {
+    let (all, blocks) = (peers(1), blocks(1));
+    let mut sync = knowing(&all);
+    sync.want_bodies(hashes(&blocks));
+    let (peer, asked) = bodies(&sync.next(START, |_| 16)).remove(0);
+    sync.blocks_answered(peer, &asked, blocks.clone(), START).expect("it was asked for");
+    sync.judged(asked[0], false, START);
+    assert_eq!(bodies(&sync.next(START, |_| 16)), [], "Ledger may no longer want it");
+    assert_eq!(bodies(&sync.next(AGAIN, |_| 16)).len(), 1);
 }
