@@ -68,7 +68,7 @@ pub fn next_bits(rules: &Rules, parent: u32, ancestors: &impl Ancestors) -> Comp
     let active = rules.at(height);
     match active.difficulty {
         Difficulty::Fixed => rules.pow_limit,
-        Difficulty::Retarget { window } if window == 0 || height % window != 0 => ancestors.past(parent).bits,
+        Difficulty::Retarget { window } if window == 0 || !height.is_multiple_of(window) => ancestors.past(parent).bits,
         Difficulty::Retarget { window } => {
             let last = ancestors.past(parent);
             let took = i64::from(last.time) - i64::from(ancestors.past(height - window).time);
