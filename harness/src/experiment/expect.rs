@@ -161,11 +161,13 @@ pub struct Percentiles {
     pub max: Option<Duration>,
 }
 
-/// The same experiment with something taken away.
+/// The same experiment with something taken away or made different. [`super::Experiment::controlled`] makes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Control {
     /// What is taken away.
-    pub without: Without,
+    pub without: Option<Without>,
+    /// What is different: settings, paths as in `--set` and their values as YAML text.
+    pub with: Vec<(String, String)>,
     /// What the verdict must then be.
     pub expect: Verdict,
 }
@@ -173,10 +175,10 @@ pub struct Control {
 /// What a control takes away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Without {
-    /// Nothing is ever healed: every step is permanent.
+    /// Nothing is ever healed, though the schedule and the checks take it to be: whatever would undo a fault does nothing.
     Heal,
-    /// One step is never healed, by its name.
+    /// The same for one step, by its name.
     HealOf(String),
-    /// One step does not happen, by its name.
+    /// One step does not happen, by its name, nor do those that wait for it.
     Step(String),
 }

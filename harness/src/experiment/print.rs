@@ -76,7 +76,16 @@ fn print_start(start: &Start) -> (&'static str, Printed) {
 fn print_expectations(expectations: &[Expectation]) -> Printed {
     let of = |selector: Option<&Selector>| {
         let checks = expectations.iter().filter(|expectation| expectation.of.as_ref() == selector);
-        Printed::Map(checks.map(|expectation| print_check(&expectation.check)).collect())
+        let mut printed: Vec<(String, Vec<Printed>)> = Vec::new();
+        for (name, check) in checks.map(|expectation| print_check(&expectation.check)) {
+            match printed.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, checks)) => checks.push(check),
+                None => printed.push((name, vec![check])),
+            }
+        }
+        // A check that is asked several times is a list.
+        let one = |mut checks: Vec<Printed>| if checks.len() == 1 { checks.remove(0) } else { Printed::List(checks) };
+        Printed::Map(printed.into_iter().map(|(name, checks)| (name, one(checks))).collect())
     };
     let mut groups: Vec<&Selector> = Vec::new();
     for selector in expectations.iter().filter_map(|expectation| expectation.of.as_ref()) {
@@ -149,12 +158,23 @@ fn print_limits(limits: &Limits) -> Printed {
 }
 
 fn print_control(control: &Control) -> Printed {
-    let without = match &control.without {
+    let without = control.without.as_ref().map(|without| match without {
         Without::Heal => "heal".to_owned(),
         Without::HealOf(step) => format!("heal:{step}"),
         Without::Step(step) => step.clone(),
-    };
-    map([("without", Some(text(without))), ("expect", Some(text(control.expect.word())))])
+    });
+    let with = control.with.iter().map(|(path, value)| (path.clone(), print_value(value)));
+    let with = Printed::Map(with.collect());
+    map([
+        ("without", without.map(text)),
+        ("with", (!control.with.is_empty()).then_some(with)),
+        ("expect", Some(text(control.expect.word()))),
+    ])
+}
+
+/// A value that is YAML already, so it is read to be printed.
+fn print_value(value: &String) -> Printed {
+    Node::parse(value, 0).map_or_else(|_| text(value), |node| node.print())
 }
 
 fn print_pace(pace: Pace) -> Printed {
@@ -165,8 +185,6 @@ fn print_pace(pace: Pace) -> Printed {
     ])
 }
 
-/// The values are YAML already, so they are read to be printed.
 fn print_sweep(sweep: &[(String, Vec<String>)]) -> Printed {
-    let value = |value: &String| Node::parse(value, 0).map_or_else(|_| text(value), |node| node.print());
-    Printed::Map(sweep.iter().map(|(path, values)| (path.clone(), list(values, value))).collect())
+    Printed::Map(sweep.iter().map(|(path, values)| (path.clone(), list(values, print_value))).collect())
 }

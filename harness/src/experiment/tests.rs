@@ -273,3 +273,57 @@ proptest! {
         let _ = Experiment::parse("e.yaml", &format!("{TWO}faults: {text}"), chaos());
     }
 }
+
+/// Every file of a folder that ends in `.yaml`, in order.
+fn shipped(folder: &str) -> Vec<std::path::PathBuf> {
+    let folder = chaos().join("..").join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_shipped_experiment_says_what_it_shows_and_has_a_control() {
+    let files = shipped("chaos");
+    assert!(files.len() >= 10);
+    for path in files {
+        let experiment = Experiment::load(&path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
+        assert!(experiment.about.len() > 20, "{}", path.display());
+        assert!(!experiment.controls.is_empty(), "{}", path.display());
+        for control in &experiment.controls {
+            let controlled = Experiment::controlled(&path, &[], control).unwrap_or_else(|refusal| panic!("{refusal}"));
+            assert!(controlled.controls.is_empty());
+        }
+        let printed = experiment.to_yaml();
+        assert_eq!(read(&printed), Experiment { topology_file: None, ..experiment }, "{printed}");
+    }
+}
+
+#[test]
+fn every_shipped_topology_says_what_it_is_for_and_expands() {
+    let files = shipped("topologies");
+    let names = ["line-4", "mesh-10", "mesh-100", "mesh-30", "pair", "ring-8", "star-9", "two-islands-10", "world-30"];
+    let stems: Vec<_> = files.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    assert!(names.iter().all(|name| stems.contains(name)), "{stems:?}");
+    for path in files {
+        let topology = Topology::load(&path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
+        assert!(topology.about.len() > 20, "{}", path.display());
+        let plan = topology.plan(1);
+        let said: String = topology.name.chars().rev().take_while(char::is_ascii_digit).collect();
+        if let Ok(count) = said.chars().rev().collect::<String>().parse::<usize>() {
+            assert_eq!(plan.nodes.len(), count, "{}", topology.name);
+        }
+        let power: f64 = plan.nodes.iter().map(|node| node.hash_share).sum();
+        assert!((power - 1.0).abs() < 1e-9, "{}: {power}", topology.name);
+        assert_eq!(Topology::parse("again", &topology.to_yaml()).unwrap(), topology);
+    }
+}
+
+#[test]
+fn a_control_without_a_step_is_without_those_that_wait_for_it() {
+    let path = chaos().join("late-joiner.yaml");
+    let experiment = Experiment::load(&path, &[]).unwrap();
+    let controlled = Experiment::controlled(&path, &[], &experiment.controls[0]).unwrap();
+    assert_eq!((experiment.faults.len(), controlled.faults.len()), (3, 0));
+}

@@ -45,7 +45,8 @@ pub(super) fn read(context: &Context, node: &Node, scope: &Scope, when: When) ->
         if entry.key == "only" {
             read.extend(read_only(context, &entry.value, scope, when));
         } else {
-            read.push(read_check(context, entry, scope, when).map(|check| Expectation { of: None, check }));
+            let checks = read_checks(context, entry, scope, when);
+            read.extend(checks.into_iter().map(|check| Some(Expectation { of: None, check: check? })));
         }
     }
     read.into_iter().collect()
@@ -65,11 +66,21 @@ fn read_only(context: &Context, node: &Node, scope: &Scope, when: When) -> Vec<O
             read.push(None);
             continue;
         };
-        let checks = entries.iter().map(|entry| read_check(context, entry, scope, when));
-        let checks: Vec<_> = checks.collect();
+        let checks: Vec<_> = entries.iter().flat_map(|entry| read_checks(context, entry, scope, when)).collect();
         read.extend(checks.into_iter().map(|check| Some(Expectation { of: Some(of.clone()?), check: check? })));
     }
     read
+}
+
+/// One check, or a list of the same one asked several times.
+fn read_checks(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Vec<Option<Check>> {
+    let Value::List(items) = &entry.value.value else { return vec![read_check(context, entry, scope, when)] };
+    if items.is_empty() {
+        context.wrong(entry.value.at, "an empty list asks for nothing", Some("leave it out".into()));
+        return vec![None];
+    }
+    let one = |item: &Node| Entry { key: entry.key.clone(), at: entry.at, value: item.clone() };
+    items.iter().map(|item| read_check(context, &one(item), scope, when)).collect()
 }
 
 fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Option<Check> {

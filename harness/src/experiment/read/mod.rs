@@ -8,7 +8,9 @@ mod top;
 
 use std::path::{Path, PathBuf};
 
-use super::Experiment;
+use schism_chaos::schedule::{Lasting, Moment, Start};
+
+use super::{Control, Experiment, Without};
 use crate::yaml::{Context, Node, Refusal, Setting, Value};
 
 /// One way to run a file that sweeps: the settings that make it this one, and what it then is.
@@ -53,6 +55,47 @@ impl Experiment {
             Ok(Combination { settings: chosen, experiment })
         };
         combine(&whole.sweep).into_iter().map(read).collect()
+    }
+}
+
+impl Experiment {
+    /// The experiment a control asks for: read again with the control's settings, and without the step it takes away.
+    /// What [`Without::Heal`] takes away cannot be said in a schedule and is left to whoever plays it.
+    pub fn controlled(path: &Path, settings: &[String], control: &Control) -> Result<Self, Refusal> {
+        let context = Context::default();
+        let tree = context.file(path);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let more = control.with.iter().map(|(path, value)| format!("{path}={value}"));
+        let settings: Vec<String> = settings.iter().cloned().chain(more).collect();
+        let experiment = tree.and_then(|tree| from_tree(&context, tree, folder, "control", &settings));
+        let mut experiment = context.finish(experiment)?;
+        experiment.sweep.clear();
+        experiment.controls.clear();
+        if let Some(Without::Step(name)) = &control.without {
+            experiment.remove(name);
+        }
+        Ok(experiment)
+    }
+
+    /// Takes a step away, and those that wait for it; who was to last until it lasts to the end.
+    fn remove(&mut self, name: &str) {
+        let mut gone = vec![name.to_owned()];
+        let waits = |start: &Start, gone: &[String]| match start {
+            Start::After(Moment::Started(name) | Moment::Healed(name)) => gone.contains(name),
+            _ => false,
+        };
+        // Steps wait for steps above them only, so one pass is enough.
+        self.faults.retain(|step| {
+            if waits(&step.trigger.start, &gone) {
+                gone.push(step.name.clone());
+            }
+            !gone.contains(&step.name)
+        });
+        for step in &mut self.faults {
+            if matches!(&step.lasting, Lasting::Until(start) if waits(start, &gone)) {
+                step.lasting = Lasting::End;
+            }
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn check(context: &Context, experiment: &Experiment, at: Place, entri
         }
     }
     for control in &experiment.controls {
-        if matches!(control.without, Without::Heal | Without::HealOf(_)) && experiment.finally.is_empty() {
+        if matches!(control.without, Some(Without::Heal | Without::HealOf(_))) && experiment.finally.is_empty() {
             wrong(place("control"), "nothing is asked after the heal that is taken away".into(), "add `finally`");
         }
     }

@@ -100,7 +100,7 @@ fn read_control(context: &Context, node: &Node, scope: &faults::Scope) -> Option
         ("inconclusive", Verdict::Inconclusive),
     ];
     let fields = context.map(node, "a control")?;
-    let without = fields.required("without", |context, node| {
+    let without = fields.optional("without", |context, node| {
         let text = context.text(node)?;
         match text.split_once(':') {
             None if text == "heal" => {
@@ -116,8 +116,26 @@ fn read_control(context: &Context, node: &Node, scope: &faults::Scope) -> Option
         }
     });
     let expect = fields.required("expect", |context, node| context.word(node, "verdict of a control", &VERDICTS));
+    let with = fields.or("with", Vec::new(), |context, node| read_settings(context, node));
+    let said = fields.present(&["without", "with"]);
     fields.finish();
-    Some(Control { without: without?, expect: expect? })
+    let control = Control { without: without?, with: with?, expect: expect? };
+    if said.is_empty() {
+        let help = "add `without: heal`, `without: <step>` or `with: { path: value }`".to_owned();
+        context.wrong(node.at, "this control changes nothing", Some(help));
+        return None;
+    }
+    Some(control)
+}
+
+/// Paths and their values.
+fn read_settings(context: &Context, node: &Node) -> Option<Vec<(String, String)>> {
+    let Value::Map(entries) = &node.value else {
+        let help = "such as `{ topology: ../topologies/star-9.yaml }`".to_owned();
+        context.wrong(node.at, format!("settings are a map, not {}", node.value.kind()), Some(help));
+        return None;
+    };
+    Some(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_flow())).collect())
 }
 
 /// Paths and the values each of them takes, as the text they stand in the file with.
