@@ -9,7 +9,7 @@ use bitcoin::{Block, BlockHash, OutPoint, Script, ScriptBuf, Transaction};
 use schism_wire::{Request, Response};
 
 use super::Ledger;
-use super::store::StoreFailure;
+use super::store::{Mark, StoreFailure};
 use crate::bounds::{BLOCKS_PER_RESPONSE, HEADERS_PER_RESPONSE, RESPONSE_BYTES};
 use crate::chain::Coin;
 use crate::control::{Answer, LedgerState, Question};
@@ -89,10 +89,10 @@ impl Ledger {
         Ok(blocks)
     }
 
-    /// A body that this node vouches for: not one that it found invalid.
+    /// A body that this node vouches for: one that it connected once. Whoever is served another might charge us for it.
     fn sound_block(&self, hash: &BlockHash) -> Result<Option<Arc<Block>>, StoreFailure> {
         match self.tree.find(hash) {
-            Some(id) if !self.tree.is_dead(id) => self.store.block(hash),
+            Some(id) if self.tree.mark(id) == Mark::Valid => self.store.block(hash),
             _ => Ok(None),
         }
     }

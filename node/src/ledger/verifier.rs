@@ -69,3 +69,33 @@ impl Verifier for Inline {
         checks.iter().position(|check| !check.holds()).map_or(Ok(()), Err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A check that nothing is signed, which holds, or that a signature stands under no key, which does not.
+    fn check(holds: bool) -> SignatureCheck {
+        let signature = bitcoin::secp256k1::ecdsa::Signature::from_compact(&[1; 64]).expect("in range");
+        let signed = [([0; 32], signature)];
+        SignatureCheck::new(if holds { &[] } else { &signed }, &[])
+    }
+
+    #[test]
+    fn every_number_of_threads_names_the_first_bad_check() {
+        for threads in 1..5 {
+            let pool = Pool::of(NonZeroUsize::new(threads).expect("not zero"));
+            for count in [0, 1, CHUNK, 100] {
+                let good: Vec<_> = (0..count).map(|_| check(true)).collect();
+                assert_eq!(pool.verify(&good), Ok(()));
+                for first in 0..count {
+                    let mut checks = good.clone();
+                    checks[first] = check(false);
+                    checks[count - 1] = check(false);
+                    assert_eq!(pool.verify(&checks), Err(first), "{threads} threads, {count} checks");
+                    assert_eq!(Inline.verify(&checks), Err(first));
+                }
+            }
+        }
+    }
+}

@@ -164,3 +164,25 @@ fn array(from: &mut &[u8]) -> Result<[u8; 32], Error> {
     from.read_slice(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_no_bit_of_it_may_change() {
+        let coin = Coin { height: 3, coinbase: true, value: Amount::from_sat(5), script: ScriptBuf::from(vec![9; 22]) };
+        let undo = Undo(vec![coin.clone(), coin]);
+        let bytes = encode(b"u1", &undo);
+        assert_eq!(decode::<Undo>(b"u1", &bytes), Some(undo));
+        assert_eq!(decode::<Undo>(b"u2", &bytes), None, "under another key");
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode::<Undo>(b"u1", &flipped), None, "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert_eq!(decode::<Undo>(b"u1", &bytes[..length]), None, "{length} bytes");
+        }
+    }
+}

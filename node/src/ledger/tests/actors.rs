@@ -97,6 +97,10 @@ struct Scene {
 
 impl Scene {
     fn open(forge: Forge) -> Self {
+        Self::open_at(forge, NOW)
+    }
+
+    fn open_at(forge: Forge, now: u32) -> Self {
         let (disk, notes) = (Disk::new(), Notes::default());
         let ear = || Ear { notes: notes.clone() }.start();
         // The ledger tells itself nothing; its own door leads to an ear of its own.
@@ -107,7 +111,7 @@ impl Scene {
             rules: forge.rules.clone(),
             store: Box::new(disk.open()),
             ring,
-            clock: Clock::starting_at(f64::from(NOW)),
+            clock: Clock::starting_at(f64::from(now)),
             verifier: Arc::new(Inline),
             work: Arc::new(RealWork),
             events: Arc::new(move |event| heard.lock().expect("no panic").push(event_line(&event))),
@@ -239,6 +243,25 @@ fn a_bad_block_is_refused_and_an_orphan_asks_for_headers() {
         let request = Request::Blocks { hashes: vec![chain[0].block_hash()] };
         let said = scene.after(ToLedger::Serve { ask: AskId(9), request }).await;
         assert_eq!(said, ["network: tell 9: true"]);
+    });
+}
+
+#[test]
+fn a_block_from_the_future_is_judged_again_when_its_time_has_come() {
+    let paused = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    actix::System::with_tokio_rt(|| paused().expect("a runtime")).block_on(async {
+        let mut forge = Forge::new(0);
+        let block = forge.mine(forge.genesis(), Vec::new());
+        let scene = Scene::open_at(forge, block.header.time - 123);
+        let _ = scene.ask(Question::Ledger).await;
+        scene.heard().await;
+        let said = scene.after(scene.check(&block, scene.peer(1))).await;
+        assert_eq!(said[1..], ["network: verdict on 1: drop"], "{said:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(2_900)).await;
+        assert!(scene.heard().await.is_empty());
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+        let said = scene.heard().await;
+        assert!(said.contains(&"network: verdict on own: relay block".to_owned()), "{said:?}");
     });
 }
 

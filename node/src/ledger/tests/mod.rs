@@ -8,6 +8,7 @@ mod forge;
 mod imports;
 mod laws;
 mod mutants;
+mod openings;
 mod reasons;
 mod stories;
 
