@@ -2,7 +2,6 @@
 //! planted once, and turns the gate red.
 
 use std::collections::{HashSet, hash_map::RandomState};
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::thread;
@@ -187,33 +186,30 @@ impl actix::Handler<HowMuch> for Talker {
     }
 }
 
-fn story(job: Job) -> impl FnOnce(Simulation) -> Pin<Box<dyn Future<Output = (Vec<u64>, u64, usize)>>> + Send {
-    move |simulation| {
-        Box::pin(async move {
-            simulation.fabric().set_default_link(Link {
-                latency: Duration::from_millis(20),
-                jitter: Duration::from_millis(15),
-                bandwidth: Some(10_000_000),
-                loss: 0.01,
-                cut: false,
-            });
-            let talkers: Vec<_> = (0..job.nodes).map(|index| Talker::start(&simulation, &job, index)).collect();
-            tokio::time::sleep(Duration::from_secs(job.seconds)).await;
-            let (mut heard, mut pings) = (Vec::new(), 0);
-            for (address, _) in &talkers {
-                let (one, other) = address.send(HowMuch).await.unwrap();
-                heard.push(one);
-                pings += other;
-            }
-            let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
-            (heard, pings, threads)
-        })
+/// How much each heard, how many pings came back, and how many threads it took.
+async fn story(simulation: Simulation, job: Job) -> (Vec<u64>, u64, usize) {
+    simulation.fabric().set_default_link(Link {
+        latency: Duration::from_millis(20),
+        jitter: Duration::from_millis(15),
+        bandwidth: Some(10_000_000),
+        loss: 0.01,
+        cut: false,
+    });
+    let talkers: Vec<_> = (0..job.nodes).map(|index| Talker::start(&simulation, &job, index)).collect();
+    tokio::time::sleep(Duration::from_secs(job.seconds)).await;
+    let (mut heard, mut pings) = (Vec::new(), 0);
+    for (address, _) in &talkers {
+        let (one, other) = address.send(HowMuch).await.unwrap();
+        heard.push(one);
+        pings += other;
     }
+    let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    (heard, pings, threads)
 }
 
 fn run(job: Job) -> Outcome {
     let settings = Settings { fidelity: job.fidelity, ..Settings::seeded(job.seed) };
-    let finished = simulate(settings, story(job)).unwrap();
+    let finished = simulate(settings, |simulation| story(simulation, job)).unwrap();
     let (heard, pings, threads) = finished.value;
     Outcome { hash: finished.trace.hash, items: finished.trace.items, heard, pings, threads }
 }

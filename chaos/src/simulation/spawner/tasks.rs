@@ -72,9 +72,12 @@ struct Slot {
     wakeup: Arc<Wakeup>,
 }
 
+/// Stages by number, so that dropping them all happens in one order.
+type Stages = BTreeMap<u64, (Arc<Stage>, Rc<Futures>)>;
+
 thread_local! {
-    /// The stages of this thread by number, so that dropping them all happens in one order.
-    static STAGES: RefCell<BTreeMap<u64, (Arc<Stage>, Rc<Futures>)>> = const { RefCell::new(BTreeMap::new()) };
+    /// The stages of this thread.
+    static STAGES: RefCell<Stages> = const { RefCell::new(BTreeMap::new()) };
     static NEXT: Cell<u64> = const { Cell::new(0) };
 }
 

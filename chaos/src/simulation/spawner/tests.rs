@@ -45,12 +45,10 @@ impl Drop for Dropped {
 }
 
 /// Counts up every second.
-fn ticking(ticks: Rc<Cell<u32>>) -> impl Future<Output = ()> {
-    async move {
-        loop {
-            sleep(Duration::from_secs(1)).await;
-            ticks.set(ticks.get() + 1);
-        }
+async fn ticking(ticks: Rc<Cell<u32>>) {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        ticks.set(ticks.get() + 1);
     }
 }
 
