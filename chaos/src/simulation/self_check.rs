@@ -124,3 +124,42 @@ fn an_hour_passes() -> Result<(), Doubt> {
     let passed = real.elapsed();
     if passed.is_zero() || passed >= HOUR { Err(Doubt::RealTime) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draws() -> Draws {
+        Draws { states: [1, 2], rand: 3, getrandom_03: [4; 8], getrandom_04: [5; 8] }
+    }
+
+    #[test]
+    fn the_source_that_left_the_seed_is_named() {
+        assert_eq!(compare(&draws(), &draws()), Ok(()));
+        let named = |spoil: fn(&mut Draws)| {
+            let mut drawn = draws();
+            spoil(&mut drawn);
+            compare(&drawn, &draws()).unwrap_err()
+        };
+        assert_eq!(named(|drawn| drawn.states[1] = 0), Doubt::RandomState);
+        assert_eq!(named(|drawn| drawn.rand = 0), Doubt::Rand);
+        assert_eq!(named(|drawn| drawn.getrandom_03 = [0; 8]), Doubt::Getrandom03);
+        assert_eq!(named(|drawn| drawn.getrandom_04 = [0; 8]), Doubt::Getrandom04);
+    }
+
+    #[test]
+    fn this_build_can_simulate() {
+        assert_eq!(rehearse(1), rehearse(1));
+        assert_ne!(rehearse(1).unwrap(), rehearse(2).unwrap());
+    }
+
+    #[test]
+    fn a_thread_beside_the_simulation_has_the_kernels_time_and_chance() {
+        let real = on_a_fresh_thread(|| Ok(Draws::take())).unwrap();
+        assert_ne!(real, on_a_fresh_thread(|| Ok(Draws::take())).unwrap());
+        #[expect(clippy::disallowed_methods, reason = "this is what is checked")]
+        let now = SystemTime::now();
+        // The lab's epoch is in 2023; nobody runs this before 2024.
+        assert!(now > SystemTime::UNIX_EPOCH + schism_node::clock::LAB_EPOCH + 1_000 * HOUR);
+    }
+}

@@ -33,13 +33,10 @@ impl State {
 
     fn frame_arrives(&mut self, id: ConnectionId, side: usize, frame: Frame, now: u64) {
         let Some(connection) = self.connections.get(id) else { return };
-        if matches!(connection.sides[side].life, Life::Ended(_)) {
-            return;
-        }
         let [forth, back] = [connection.ways[side], connection.ways[1 - side]];
         let waits = !connection.directions[side].held.is_empty();
         let unacknowledged = connection.directions[side].unacknowledged;
-        let blocked = self.is_way_blocked(forth);
+        let blocked = self.is_arrival_blocked(forth);
         if blocked || waits || (self.is_way_blocked(back) && unacknowledged + frame.size().0 > FLIGHT) {
             self.hold(id, side, frame, now);
         } else {
@@ -47,8 +44,12 @@ impl State {
         }
     }
 
-    fn hold(&mut self, id: ConnectionId, side: usize, frame: Frame, now: u64) {
+    pub(super) fn hold(&mut self, id: ConnectionId, side: usize, frame: Frame, now: u64) {
         let Some(connection) = self.connections.get(id) else { return };
+        if matches!(connection.sides[side].life, Life::Ended(_)) {
+            // Nobody would send it again.
+            return;
+        }
         let joined = connection.directions[side].hold(frame);
         // Two frames that became one are one under way.
         if joined && let Some(stream) = frame.stream().and_then(|number| connection.streams.get(number)) {
@@ -85,9 +86,10 @@ impl State {
             }
             self.stall(id, side, now);
         }
+        let while_cut = self.is_arrival_blocked(forth);
         let way = self.ways.get_mut(forth);
         way.counters.delivered += 1;
-        way.counters.delivered_while_cut += u64::from(way.is_cut());
+        way.counters.delivered_while_cut += u64::from(while_cut);
         way.counters.bytes_after_mend += if way.mended { bytes as u64 } else { 0 };
         match other {
             Life::Ended(_) => self.refuse(id, side),

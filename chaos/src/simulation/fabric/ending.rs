@@ -13,7 +13,7 @@ impl State {
         let Some(connection) = self.connections.get(id) else { return };
         connection.sides[side].owned = false;
         let (life, node) = (connection.sides[side].life, connection.ends[side]);
-        if self.host(node).dark {
+        if self.is_dark(node) {
             self.end(id, side, ErrorKind::ConnectionAborted);
         } else if life == Life::Open {
             self.close_side(id, side);
@@ -92,7 +92,7 @@ impl State {
         self.woken.extend(stream.pipes[1 - side].writer.take());
         stream.pipes[side].writer = None;
         let (life, node) = (connection.sides[side].life, connection.ends[side]);
-        if !finished && life == Life::Open && !self.host(node).dark {
+        if !finished && life == Life::Open && !self.is_dark(node) {
             self.send(id, side, Frame::Reset { stream: number }, &[]);
         }
         if let Some(connection) = self.connections.get(id) {

@@ -30,6 +30,9 @@ impl State {
             stream.under_way += 1;
         }
         let number = connection.ways[side];
+        if self.is_dark(self.ways.get(number).from) {
+            return self.hold(id, side, frame, now);
+        }
         let way = self.ways.get_mut(number);
         let (payload, segments) = frame.size();
         let bytes = payload + segments * SEGMENT_HEADER;

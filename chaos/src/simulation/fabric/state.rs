@@ -148,21 +148,27 @@ impl State {
         }
     }
 
-    /// Whether a frame on this way would be held: the way is cut, or one of its ends is dark.
+    /// Whether a way carries nothing: it is cut, or one of its ends is dark.
     pub(super) fn is_blocked(&self, from: NodeIndex, to: NodeIndex) -> bool {
-        let dark = |node: NodeIndex| self.hosts.get(usize::from(node.0)).is_some_and(|host| host.dark);
-        let cut = match self.ways.known(from, to) {
-            Some(number) => self.ways.get(number).is_cut(),
-            None => !self.ways.default.carries(),
-        };
-        cut || dark(from) || dark(to)
+        match self.ways.known(from, to) {
+            Some(number) => self.is_way_blocked(number),
+            None => !self.ways.default.carries() || self.is_dark(from) || self.is_dark(to),
+        }
     }
 
-    /// The same for a way by number: what every frame asks.
+    /// The same for a way by number.
     pub(super) fn is_way_blocked(&self, number: usize) -> bool {
+        self.is_arrival_blocked(number) || self.is_dark(self.ways.get(number).from)
+    }
+
+    /// Whether what is under way is held where it arrives. What left before its sender went dark still arrives.
+    pub(super) fn is_arrival_blocked(&self, number: usize) -> bool {
         let way = self.ways.get(number);
-        let dark = |node: NodeIndex| self.hosts.get(usize::from(node.0)).is_some_and(|host| host.dark);
-        way.is_cut() || dark(way.from) || dark(way.to)
+        way.is_cut() || self.is_dark(way.to)
+    }
+
+    pub(super) fn is_dark(&self, node: NodeIndex) -> bool {
+        self.hosts.get(usize::from(node.0)).is_some_and(|host| host.dark)
     }
 
     pub(super) fn counters(&self, from: NodeIndex, to: NodeIndex) -> Counters {
