@@ -5,7 +5,7 @@ use std::time::Duration;
 use libp2p::gossipsub::MessageId;
 use libp2p::{Multiaddr, PeerId};
 
-use crate::words::{Announcement, AskId, Request, Response};
+use crate::words::{Announcement, AskId, Request, Response, Topic};
 
 /// Something that happened on the wire.
 #[derive(Debug)]
@@ -108,6 +108,8 @@ pub enum Event {
 pub struct GossipId {
     pub(crate) message: MessageId,
     pub(crate) from: PeerId,
+    pub(crate) topic: Topic,
+    pub(crate) bytes: usize,
 }
 
 /// Why a request came to nothing.

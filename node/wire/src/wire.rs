@@ -201,7 +201,14 @@ impl Wire {
             Judgement::Reject => MessageAcceptance::Reject,
             Judgement::Ignore => MessageAcceptance::Ignore,
         };
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(&id.message, &id.from, acceptance)
+        let topic = self.topics.hash(id.topic);
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        let in_time = gossip.report_message_validation_result(&id.message, &id.from, acceptance);
+        if in_time && judgement == Judgement::Accept {
+            let receivers = gossip.mesh_peers(&topic).filter(|peer| **peer != id.from).count();
+            self.traffic.served(id.bytes * receivers);
+        }
+        in_time
     }
 
     /// Asks a peer; [`Event::Answered`] or [`Event::Failed`] follows.

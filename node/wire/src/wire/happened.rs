@@ -66,8 +66,8 @@ impl Wire {
     fn gossiped(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source: from, message_id: message, message: content } => {
-                let id = GossipId { message, from };
                 let Some(topic) = self.topics.topic(&content.topic) else { return };
+                let id = GossipId { message, from, topic, bytes: content.data.len() };
                 match decode_announcement(topic, &content.data, self.limits.announcement_bytes) {
                     Ok(announcement) => self.events.push_back(Event::Gossip { from, id, announcement }),
                     Err(malformed) => {

@@ -154,6 +154,8 @@ fn gossip_travels_on_only_when_it_was_judged_good() {
             assert!(wires[1].judge(&id, judgement), "it is in time");
         }
         assert_eq!(until(&mut wires, 2, gossip).await.1, announce(3), "the first that the third hears");
+        let one = encode_announcement(&announce(3)).len() as u64;
+        assert_eq!([wires[0].bytes_served(), wires[1].bytes_served()], [3 * one, one], "each to one neighbour");
     });
 }
 
