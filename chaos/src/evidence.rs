@@ -1,30 +1,38 @@
 //! Evidence: what a fault left behind in counters, and whether that proves it happened. A fault without evidence makes
 //! a verdict inconclusive, whatever the checks say: a test of a cut that was never there shows nothing.
 
-use std::collections::BTreeMap;
+mod judge;
+#[cfg(test)]
+mod tests;
 
-use crate::progress::FaultId;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use crate::effect::Effect;
+use crate::fault::Fault;
+use crate::progress::{Act, FaultId, Phase, Verb};
+use crate::schedule::Prove;
 
 /// What one directed link has done since the run began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCounters {
+    /// Frames handed over by senders.
+    pub sent: u64,
+    /// How long these took, or will, summed.
+    pub travel: Duration,
     /// Frames delivered.
     pub carried: u64,
-    /// Payload bytes delivered.
+    /// Bytes of frames sent.
     pub bytes: u64,
-    /// Frames, or connection attempts, kept back by a cut.
+    /// Frames, or attempts to connect, kept back by a cut.
     pub held: u64,
-    /// Frames a loss struck.
+    /// Frames delivered although the link was cut.
+    pub leaked: u64,
+    /// Segments that loss struck.
     pub lost: u64,
-    /// Frames that a fault's latency made late.
-    pub delayed: u64,
-    /// Frames that came sooner than the fault's latency allows.
-    pub too_soon: u64,
-    /// Frames that waited because a fault's bandwidth was used up.
-    pub queued: u64,
 }
 
-/// What one node has done since the run began.
+/// What was done to one node, and what it did, since the run began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct NodeCounters {
     /// Times it was started.
@@ -33,67 +41,210 @@ pub struct NodeCounters {
     pub stops: u64,
     /// Polls, or signals, withheld by a freeze.
     pub withheld: u64,
-    /// Events heard from it and frames it sent: signs of life.
+    /// Events heard from it: signs of life.
     pub words: u64,
-    /// Messages a fault at an actor's door delayed, lost or held.
+    /// Messages that gates before its actors delayed, lost or held.
     pub touched: u64,
-    /// Messages that passed a fault at an actor's door untouched, and all once it has stepped aside.
+    /// Messages that passed these gates untouched.
     pub passed: u64,
     /// How far its clock is from the true time, in seconds; negative is behind.
     pub clock_offset: f64,
 }
 
-/// All counters at one moment. Links that never carried a connection may be left out.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counters {
-    /// By (from, to).
-    pub links: BTreeMap<(usize, usize), LinkCounters>,
-    /// By node.
-    pub nodes: Vec<NodeCounters>,
+/// Where counters are read.
+pub trait Counting {
+    /// What a link has done.
+    fn link(&self, from: usize, to: usize) -> LinkCounters;
+    /// What a node has done.
+    fn node(&self, node: usize) -> NodeCounters;
+    /// Nodes there are.
+    fn nodes(&self) -> usize;
+    /// What time it is.
+    fn at(&self) -> Duration;
 }
 
-/// The four proofs of one occurrence of a fault.
+/// What was seen, besides counters, while a fault was in force: what `prove` asks about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sighting {
+    /// Blocks mined by each side, in the order of the fault's sides.
+    pub mined_by_side: Vec<u32>,
+    /// The most different best tips of honest nodes at one moment.
+    pub tips: u32,
+    /// Connections that ended, summed over nodes.
+    pub peers_lost: u32,
+    /// Blocks that the nodes it picked had missed at its end, the least of them.
+    pub blocks_missed: Option<u32>,
+    /// Blocks refused by the nodes it picked, and blocks of theirs refused by others.
+    pub blocks_refused: u32,
+    /// Writes lost with crashed machines.
+    pub writes_lost: u64,
+}
+
+/// The proofs of one occurrence of a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
     /// Which occurrence.
     pub fault: FaultId,
-    /// Its word in YAML.
-    pub name: String,
-    /// A counter moved.
-    pub applied: Proof,
-    /// Nothing crossed that should not have.
-    pub tight: Proof,
-    /// What `prove:` asked for was seen.
-    pub effective: Proof,
-    /// It is over.
-    pub healed: Proof,
+    /// When it acted; no end means it was still in force at the end.
+    pub acted: (Duration, Option<Duration>),
+    /// Whom it touched, ascending; empty where it touched links only.
+    pub nodes: Vec<usize>,
+    /// What was owed and what was seen: *applied* first, then *tight*, *healed*, and what `prove` asks.
+    pub proofs: Vec<Proof>,
 }
 
-/// Whether something is proven.
+/// One thing that had to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// It is, by this.
-    Shown(String),
-    /// It is not, for this reason.
-    Missing(String),
-    /// Nobody asked, or it cannot be asked of this fault.
-    NotOwed,
+pub struct Proof {
+    /// `applied`, `tight`, `healed`, or `effective: ` and what was asked.
+    pub name: String,
+    /// What was asked, in words.
+    pub asked: String,
+    /// What was seen, in words.
+    pub seen: String,
+    /// Whether that is enough.
+    pub shown: bool,
 }
 
-impl Evidence {
-    /// The first missing proof, as a sentence; nothing when all that is owed is shown.
-    pub fn missing(&self) -> Option<String> {
-        let proofs = [
-            ("applied", &self.applied),
-            ("tight", &self.tight),
-            ("effective", &self.effective),
-            ("healed", &self.healed),
-        ];
-        proofs.into_iter().find_map(|(word, proof)| match proof {
-            Proof::Missing(reason) => {
-                Some(format!("{} #{} is not proven {word}: {reason}", self.name, self.fault.occurrence))
+/// Everything noted of one occurrence of a fault.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    id: FaultId,
+    fault: Fault,
+    prove: Prove,
+    /// What it did first, and whom it touched in its turns.
+    effects: Vec<Effect>,
+    touched: Vec<usize>,
+    /// Just before it was applied, just after, just before it was healed, and last of all.
+    before: Snapshot,
+    applied: Option<Snapshot>,
+    ended: Option<Snapshot>,
+    after: Option<Snapshot>,
+    healed: bool,
+    /// What was seen meanwhile; the harness fills it.
+    pub sighting: Sighting,
+}
+
+/// Counters at one moment: links summed by direction, one for each link effect of the fault.
+#[derive(Clone, Debug, Default)]
+struct Snapshot {
+    at: Duration,
+    directions: Vec<LinkCounters>,
+    nodes: Vec<NodeCounters>,
+}
+
+impl Witness {
+    /// Begins with an act that applies a fault and has not been done yet.
+    pub fn before(act: &Act, fault: &Fault, prove: &Prove, counting: &impl Counting) -> Self {
+        let effects = act.effects.clone();
+        let mut witness = Self {
+            id: act.fault,
+            fault: fault.clone(),
+            prove: prove.clone(),
+            before: Snapshot::take(&effects, counting),
+            effects,
+            touched: Vec::new(),
+            applied: None,
+            ended: None,
+            after: None,
+            healed: false,
+            sighting: Sighting { mined_by_side: vec![0; act.sides.len()], ..Sighting::default() },
+        };
+        witness.touch(act);
+        witness
+    }
+
+    /// Which occurrence it is of.
+    pub fn id(&self) -> FaultId {
+        self.id
+    }
+
+    /// Nodes it touched so far, ascending.
+    pub fn touched(&self) -> &[usize] {
+        &self.touched
+    }
+
+    /// Whether the fault is in force.
+    pub fn in_force(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// An act of this occurrence is about to be done.
+    pub fn about_to(&mut self, act: &Act, counting: &impl Counting) {
+        self.touch(act);
+        if act.verb == Verb::Undo && act.phase == Phase::Whole {
+            self.ended = Some(Snapshot::take(&self.effects, counting));
+            self.healed = true;
+        }
+    }
+
+    /// An act of this occurrence has been done.
+    pub fn done(&mut self, act: &Act, counting: &impl Counting) {
+        if act.verb == Verb::Apply && act.phase == Phase::Whole {
+            self.applied = Some(Snapshot::take(&self.effects, counting));
+        }
+    }
+
+    /// The run is over.
+    pub fn last(&mut self, counting: &impl Counting) {
+        let snapshot = Snapshot::take(&self.effects, counting);
+        self.ended.get_or_insert_with(|| snapshot.clone());
+        self.after = Some(snapshot);
+    }
+
+    fn touch(&mut self, act: &Act) {
+        self.touched.extend(act.effects.iter().filter_map(Effect::node));
+        self.touched.sort_unstable();
+        self.touched.dedup();
+    }
+}
+
+impl Snapshot {
+    fn take(effects: &[Effect], counting: &impl Counting) -> Self {
+        let sum = |effect: &Effect| match effect {
+            Effect::Links { from, to, .. } => {
+                let pairs = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
+                let counters = pairs.filter(|(from, to)| from != to).map(|(from, to)| counting.link(from, to));
+                Some(counters.fold(LinkCounters::default(), |sum, link| sum + link))
             }
             _ => None,
-        })
+        };
+        Self {
+            at: counting.at(),
+            directions: effects.iter().filter_map(sum).collect(),
+            nodes: (0..counting.nodes()).map(|node| counting.node(node)).collect(),
+        }
+    }
+}
+
+impl Add for LinkCounters {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            sent: self.sent + other.sent,
+            travel: self.travel + other.travel,
+            carried: self.carried + other.carried,
+            bytes: self.bytes + other.bytes,
+            held: self.held + other.held,
+            leaked: self.leaked + other.leaked,
+            lost: self.lost + other.lost,
+        }
+    }
+}
+
+impl Sub for LinkCounters {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            sent: self.sent.saturating_sub(other.sent),
+            travel: self.travel.saturating_sub(other.travel),
+            carried: self.carried.saturating_sub(other.carried),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            held: self.held.saturating_sub(other.held),
+            leaked: self.leaked.saturating_sub(other.leaked),
+            lost: self.lost.saturating_sub(other.lost),
+        }
     }
 }

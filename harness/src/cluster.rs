@@ -7,6 +7,7 @@ use std::time::Duration;
 use schism_chaos::active::{Active, Deed, GateState, LinkState};
 use schism_chaos::draw::{NodeDescription, NodeState};
 use schism_chaos::effect::Effect;
+use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::CrashKind;
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
@@ -157,6 +158,16 @@ impl<B: Backend> Cluster<B> {
     /// What faults are in force.
     pub fn active(&self) -> &Active {
         &self.active
+    }
+
+    /// What a link has carried and held.
+    pub fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
+        self.backend.link_counters(from, to)
+    }
+
+    /// What was done to a node, and what it did.
+    pub fn node_counters(&self, node: usize) -> NodeCounters {
+        self.backend.node_counters(node)
     }
 
     /// Unsynced writes lost with crashed machines so far.

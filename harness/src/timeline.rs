@@ -80,8 +80,6 @@ pub enum Load {
 pub enum Intent {
     /// An honest payment.
     Payment,
-    /// A payment that an expectation asked for: it must be confirmed everywhere.
-    Proof,
     /// One of several that spend the same coin: at most one of them may be confirmed.
     Conflicting,
     /// Its signatures do not hold: it must never be taken, by anyone.
@@ -161,7 +159,6 @@ fn load_body(load: &Load) -> serde_json::Value {
         Load::Submitted { transaction, intent } => {
             let intent = match intent {
                 Intent::Payment => "payment",
-                Intent::Proof => "proof",
                 Intent::Conflicting => "conflicting",
                 Intent::Forged => "forged",
             };

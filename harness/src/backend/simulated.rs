@@ -248,11 +248,13 @@ impl Backend for Simulated {
     fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
         let counters = self.simulation.fabric().counters(index(from), index(to));
         LinkCounters {
+            sent: counters.sent,
+            travel: Duration::from_nanos(counters.travel),
             carried: counters.delivered,
             bytes: counters.bytes,
             held: counters.held,
+            leaked: counters.delivered_while_cut,
             lost: counters.retransmitted,
-            ..LinkCounters::default()
         }
     }
 
@@ -265,7 +267,7 @@ impl Backend for Simulated {
             touched: host.gates.touched(),
             passed: host.gates.passed(),
             clock_offset: f64::from(host.clock.unix_seconds()) - LAB_EPOCH.as_secs_f64() - self.now().as_secs_f64(),
-            ..NodeCounters::default()
+            withheld: host.life.as_ref().map_or(0, |life| life.spawner.withheld()),
         }
     }
 

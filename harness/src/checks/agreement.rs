@@ -4,15 +4,23 @@ use std::collections::BTreeMap;
 
 use schism_node::control::{Answer, Event, LedgerState};
 
-use super::{Check, Finding, View};
+use super::{Check, Finding, Of, View};
 use crate::timeline::{Entry, Happening};
 
 /// Compares every ledger with the first that stood on the same block.
 #[derive(Debug, Default)]
 pub struct Agreement {
+    of: Of,
     /// By the tip's place: what the first node that stood on it reported.
     first: BTreeMap<usize, (usize, LedgerState)>,
     compared: u64,
+}
+
+impl Agreement {
+    /// Agreement among these nodes.
+    pub fn of(of: Of) -> Self {
+        Self { of, ..Self::default() }
+    }
 }
 
 impl Check for Agreement {
@@ -25,7 +33,7 @@ impl Check for Agreement {
     }
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
-        let node = entry.node.filter(|&node| view.nodes()[node].judged)?;
+        let node = entry.node.filter(|&node| view.nodes()[node].judged && self.of.holds(node))?;
         let ledger = match &entry.what {
             Happening::Event(Event::TipChanged { ledger, .. } | Event::Started { ledger })
             | Happening::Answer(Answer::Ledger(ledger)) => ledger,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use schism_node::control::Event;
 
-use super::{Check, Finding, Tempo, View};
+use super::{Check, Finding, Of, Tempo, View};
 use crate::timeline::{Entry, Happening};
 
 /// Keeps when the best height rose, as far back as a stretch reaches.
 #[derive(Debug)]
 pub struct ChainGrowth {
+    of: Of,
     at_least: f64,
     over: Duration,
     interval: Duration,
@@ -26,7 +27,20 @@ impl ChainGrowth {
     /// At least this share (1 is a block per interval) over any stretch of this length, or over the last one only.
     pub fn new(at_least: f64, over: Duration, tempo: Tempo, last_only: bool) -> Self {
         let interval = tempo.interval.mul_f64(tempo.pace);
-        Self { at_least, over, interval, last_only, rises: VecDeque::from([(Duration::ZERO, 0)]), slowest: None }
+        Self {
+            of: Of::Everyone,
+            at_least,
+            over,
+            interval,
+            last_only,
+            rises: VecDeque::from([(Duration::ZERO, 0)]),
+            slowest: None,
+        }
+    }
+
+    /// The same, of these nodes only.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
     }
 
     fn promised(&self) -> f64 {
@@ -64,7 +78,7 @@ impl Check for ChainGrowth {
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         let Happening::Event(Event::TipChanged { ledger, .. }) = &entry.what else { return None };
-        entry.node.filter(|&node| view.nodes()[node].judged)?;
+        entry.node.filter(|&node| view.nodes()[node].judged && self.of.holds(node))?;
         if ledger.tip.height <= self.rises.back().map_or(0, |(_, height)| *height) {
             return None;
         }

@@ -3,12 +3,13 @@
 
 use schism_node::control::Event;
 
-use super::{Check, Finding, NewBlocks, View};
+use super::{Check, Finding, NewBlocks, Of, View};
 use crate::timeline::{Entry, Happening};
 
 /// Counts, once per block, who mined the stretch that ends with it.
 #[derive(Debug)]
 pub struct ChainQuality {
+    of: Of,
     at_least: f64,
     over: u32,
     new: NewBlocks,
@@ -18,7 +19,12 @@ pub struct ChainQuality {
 impl ChainQuality {
     /// At least this share of any `over` consecutive blocks.
     pub fn new(at_least: f64, over: u32) -> Self {
-        Self { at_least, over, new: NewBlocks::default(), worst: None }
+        Self { of: Of::Everyone, at_least, over, new: NewBlocks::default(), worst: None }
+    }
+
+    /// The same, of these nodes only.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
     }
 
     /// How many of the stretch that ends with a block honest nodes mined; nothing near genesis.
@@ -48,7 +54,7 @@ impl Check for ChainQuality {
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         let Happening::Event(Event::TipChanged { .. }) = &entry.what else { return None };
-        let node = entry.node?;
+        let node = entry.node.filter(|&node| self.of.holds(node))?;
         let mut finding = None;
         for place in self.new.on_chain_of(view, node) {
             let Some(honest) = self.honest(view, place) else { continue };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schism_node::control::Event;
 
-use super::{Check, Finding, View};
+use super::{Check, Finding, Of, View};
 use crate::timeline::{Entry, Happening};
 
 /// Keeps, for each component, the deepest block that anyone there holds `k` deep; it may never be contradicted.
@@ -14,6 +14,7 @@ pub struct CommonPrefix {
     k: u32,
     /// How long nodes must have been connected; nothing: all are compared, connected or not.
     connected_for: Option<Duration>,
+    of: Of,
     epoch: Option<u64>,
     /// By component: the block, and the node that first held it `k` deep.
     anchors: Vec<Option<(usize, usize)>>,
@@ -23,18 +24,33 @@ pub struct CommonPrefix {
 impl CommonPrefix {
     /// Common prefix of all but `k` blocks, among nodes connected for this long; nothing: among all.
     pub fn new(k: u32, connected_for: Option<Duration>) -> Self {
-        Self { k, connected_for, epoch: None, anchors: Vec::new(), deepest: 0 }
+        Self { k, connected_for, of: Of::Everyone, epoch: None, anchors: Vec::new(), deepest: 0 }
+    }
+
+    /// The same, of these nodes only.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
     }
 
     /// The group of nodes that a node is compared with: its place, and its members.
     fn peers<'a>(&self, view: &'a View, node: usize) -> Option<(usize, Vec<usize>)> {
         let Some(connected_for) = self.connected_for else {
-            return Some((0, view.expected().collect()));
+            return Some((0, view.expected().filter(|&node| self.of.holds(node)).collect()));
         };
         let place = view.components().place(node)?;
         let component = &view.components().all()[place];
         let ready = view.now() >= component.since + connected_for;
-        ready.then(|| (place, component.members.iter().copied().filter(|&node| view.nodes()[node].judged).collect()))
+        ready.then(|| {
+            (
+                place,
+                component
+                    .members
+                    .iter()
+                    .copied()
+                    .filter(|&node| view.nodes()[node].judged && self.of.holds(node))
+                    .collect(),
+            )
+        })
     }
 
     /// Whether the chain that ends in `tip` contradicts the anchor: holds another block where the anchor's chain has one.
@@ -72,7 +88,7 @@ impl Check for CommonPrefix {
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         let Happening::Event(Event::TipChanged { disconnected, .. }) = &entry.what else { return None };
-        let node = entry.node.filter(|&node| view.nodes()[node].expected())?;
+        let node = entry.node.filter(|&node| view.nodes()[node].expected() && self.of.holds(node))?;
         self.deepest = self.deepest.max(disconnected.len() as u32);
         let epoch = Some(view.components().epoch());
         if self.connected_for.is_some() && self.epoch != epoch {

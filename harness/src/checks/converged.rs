@@ -39,6 +39,8 @@ pub struct Converged {
     standing: Standing,
     /// Blocks any of them stored and none refused, by work.
     valid: BTreeMap<Work, BTreeSet<usize>>,
+    /// Whether blocks from before this check was posed are among them.
+    caught_up: bool,
     deadline: Option<Deadline>,
     agreed_after: Option<Duration>,
     stable_from: Option<Deadline>,
@@ -56,6 +58,7 @@ impl Converged {
             standing: Standing::new(of.clone()),
             of,
             valid: BTreeMap::new(),
+            caught_up: false,
             deadline: None,
             agreed_after: None,
             stable_from: None,
@@ -134,6 +137,12 @@ impl Converged {
     }
 
     fn note_blocks(&mut self, view: &View, entry: &Entry) {
+        if !std::mem::replace(&mut self.caught_up, true) && self.of == Of::Everyone {
+            let known = view.blocks().all().iter().enumerate().filter(|(_, block)| block.connected && !block.refused);
+            for (place, block) in known {
+                self.valid.entry(block.work).or_default().insert(place);
+            }
+        }
         if !entry.node.is_some_and(|node| self.of.holds(node) && view.nodes()[node].judged) {
             return;
         }

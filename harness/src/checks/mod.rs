@@ -112,7 +112,8 @@ impl Checks {
         Self { view, checks: Vec::new(), findings: Vec::new() }
     }
 
-    /// Adds a check; it sees entries from now on.
+    /// Adds a check; it sees entries from now on. To be done before the first entry, also for what is asked finally: such
+    /// checks begin to ask when everything is healed, but most must have seen what was before.
     pub fn pose(&mut self, check: Box<dyn Check>) {
         self.checks.push(Posed { check, findings: 0 });
     }

@@ -5,17 +5,23 @@ use std::collections::BTreeSet;
 use bitcoin::OutPoint;
 use schism_node::control::Event;
 
-use super::{Check, Finding, NewBlocks, View};
+use super::{Check, Finding, NewBlocks, Of, View};
 use crate::timeline::{Entry, Happening};
 
 /// Looks, once per block, at what its chain spent before.
 #[derive(Debug, Default)]
 pub struct NoDoubleSpend {
+    of: Of,
     new: NewBlocks,
     inputs: u64,
 }
 
 impl NoDoubleSpend {
+    /// The same, of these nodes only.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
+    }
+
     fn broken(&mut self, view: &View, place: usize) -> Option<String> {
         let blocks = view.blocks();
         let block = blocks.get(place);
@@ -54,7 +60,7 @@ impl Check for NoDoubleSpend {
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         let Happening::Event(Event::TipChanged { .. } | Event::Started { .. }) = &entry.what else { return None };
-        let node = entry.node?;
+        let node = entry.node.filter(|&node| self.of.holds(node))?;
         for place in self.new.on_chain_of(view, node) {
             if let Some(broken) = self.broken(view, place) {
                 let block = view.blocks().get(place);

@@ -8,9 +8,10 @@ use schism_node::control::Event;
 
 use super::deadline::Deadline;
 use super::{Check, Finding, Of, Tempo, View};
+use crate::report::Verdict;
 use crate::timeline::{Entry, Happening, Intent, Load};
 
-/// Follows the payments that the expectation made (`Intent::Proof`).
+/// Follows the first payments that are made once everything is healed.
 #[derive(Debug)]
 pub struct Payment {
     of: Of,
@@ -52,7 +53,9 @@ impl Check for Payment {
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         match &entry.what {
-            Happening::Load(Load::Submitted { transaction, intent: Intent::Proof }) => {
+            Happening::Load(Load::Submitted { transaction, intent: Intent::Payment })
+                if view.healed_at().is_some() && self.waiting.len() + self.confirmed < self.expected =>
+            {
                 let deadline = self.tempo.deadline(view.now(), view.mined(), self.confirmed_within);
                 let node = entry.node.unwrap_or_default();
                 self.waiting.push((transaction.compute_txid(), node, view.now(), deadline));
@@ -63,6 +66,12 @@ impl Check for Payment {
             {
                 let what =
                     format!("{} refused the payment {txid}: {reason}", view.name(entry.node.unwrap_or_default()));
+                Some(Finding::stalled("payment", view, what))
+            }
+            Happening::Event(Event::TransactionRefused { txid, reason, from: None })
+                if self.waiting.iter().any(|waiting| waiting.0 == *txid) =>
+            {
+                let what = format!("{} refused the payment {txid}: {reason}", view.name(entry.node?));
                 Some(Finding::stalled("payment", view, what))
             }
             Happening::Event(Event::TipChanged { .. }) if !self.waiting.is_empty() => {
@@ -94,6 +103,11 @@ impl Check for Payment {
     }
 
     fn at_end(&mut self, view: &View) -> Option<Finding> {
+        if self.expected == 0 {
+            let what = "no payment could be made".to_owned();
+            let verdict = Verdict::Inconclusive;
+            return Some(Finding { verdict, ..Finding::stalled("payment", view, what) });
+        }
         if self.satisfied(view) {
             return None;
         }
@@ -113,14 +127,16 @@ mod tests {
 
     fn asked() -> Story {
         let tempo = Tempo { interval: Duration::from_secs(10), pace: 1.0 };
-        Story::of(2).asking(Payment::new(Of::Everyone, 1, Length::Blocks(2.0), tempo))
+        let mut story = Story::of(2).asking(Payment::new(Of::Everyone, 1, Length::Blocks(2.0), tempo));
+        story.all_healed();
+        story
     }
 
     #[test]
     fn a_payment_confirmed_everywhere_passes() {
         let mut story = asked();
         assert!(!story.satisfied());
-        let payment = story.pay(0, 0, Intent::Proof);
+        let payment = story.pay(0, 0, Intent::Payment);
         let block = story.mine_with(0, vec![payment]);
         assert!(!story.satisfied());
         story.hear(1, block);
@@ -131,7 +147,7 @@ mod tests {
     #[test]
     fn a_payment_that_miners_leave_out_is_caught() {
         let mut story = asked();
-        story.pay(0, 0, Intent::Proof);
+        story.pay(0, 0, Intent::Payment);
         for _ in 0..3 {
             story.wait(10);
             let block = story.mine(1);

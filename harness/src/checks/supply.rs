@@ -7,13 +7,14 @@ use bitcoin::Amount;
 use schism_node::chain::Rules;
 use schism_node::control::{Answer, Event, LedgerState};
 
-use super::{Check, Finding, NewBlocks, View};
+use super::{Check, Finding, NewBlocks, Of, View};
 use crate::timeline::{Entry, Happening};
 
 /// Adds up what nodes report, and what blocks pay.
 #[derive(Debug)]
 pub struct Supply {
     rules: Arc<Rules>,
+    of: Of,
     new: NewBlocks,
     ledgers: u64,
 }
@@ -21,7 +22,12 @@ pub struct Supply {
 impl Supply {
     /// Supply under these rules.
     pub fn new(rules: Arc<Rules>) -> Self {
-        Self { rules, new: NewBlocks::default(), ledgers: 0 }
+        Self { rules, of: Of::Everyone, new: NewBlocks::default(), ledgers: 0 }
+    }
+
+    /// The same, of these nodes only.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
     }
 
     fn ledger(&mut self, view: &View, node: usize, ledger: &LedgerState) -> Option<Finding> {
@@ -72,7 +78,7 @@ impl Check for Supply {
     }
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
-        let node = entry.node.filter(|&node| view.nodes()[node].judged)?;
+        let node = entry.node.filter(|&node| view.nodes()[node].judged && self.of.holds(node))?;
         match &entry.what {
             Happening::Event(Event::TipChanged { ledger, .. } | Event::Started { ledger }) => {
                 for place in self.new.on_chain_of(view, node) {

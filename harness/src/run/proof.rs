@@ -1,21 +1,169 @@
-//! Proofs: counters before, during and after each fault.
+//! Proofs: what is noted of every fault while a run goes on, and the evidence it comes to.
 
-use schism_chaos::progress::Act;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use schism_chaos::evidence::{Counting, LinkCounters, NodeCounters, Witness};
+use schism_chaos::progress::{Act, FaultId, Phase, Verb};
+use schism_chaos::schedule::Step;
+use schism_node::control::Event;
 
 use crate::backend::Backend;
-use crate::checks::View;
+use crate::checks::{Standing, View};
 use crate::cluster::Cluster;
-use crate::timeline::Entry;
+use crate::report::{Evidence, Requirement, RequirementState};
+use crate::timeline::{Entry, Happening};
 
 /// What was noted of every fault so far.
 #[derive(Debug, Default)]
-pub struct Proofs {}
+pub struct Proofs {
+    /// The schedule: which fault an act belongs to, and what it must prove. Empty for stories, which judge themselves.
+    steps: Vec<Step>,
+    witnesses: Vec<Witness>,
+    skipped: Vec<(FaultId, String)>,
+    /// Who stands where, for `tips_differ`.
+    standing: Standing,
+    /// Writes lost when each witness began.
+    lost_before: Vec<u64>,
+}
 
 impl Proofs {
+    /// Says what the schedule is. To be called before the first act.
+    pub fn expect(&mut self, steps: &[Step]) {
+        self.steps = steps.to_vec();
+    }
+
     /// Notes how things stand before an act.
-    pub fn before<B: Backend>(&mut self, _act: &Act, _cluster: &Cluster<B>, _view: &View) {}
+    pub fn before<B: Backend>(&mut self, act: &Act, cluster: &Cluster<B>, view: &View) {
+        let counting = Reading(cluster);
+        if (act.verb, act.phase) == (Verb::Apply, Phase::Whole) {
+            let Some(step) = self.steps.get(act.fault.step) else { return };
+            self.witnesses.push(Witness::before(act, &step.fault, &step.prove, &counting));
+            self.lost_before.push(cluster.writes_lost());
+            return;
+        }
+        let Some(place) = self.place(act.fault) else { return };
+        let witness = &mut self.witnesses[place];
+        if (act.verb, act.phase) == (Verb::Undo, Phase::Whole) {
+            let best = view.expected().filter_map(|node| height(view, node)).max().unwrap_or(0);
+            let missed = witness.touched().iter().map(|&node| best.saturating_sub(height(view, node).unwrap_or(0)));
+            witness.sighting.blocks_missed = missed.min();
+        }
+        witness.about_to(act, &counting);
+    }
+
     /// Notes how things stand after an act.
-    pub fn after<B: Backend>(&mut self, _act: &Act, _cluster: &Cluster<B>, _view: &View) {}
+    pub fn after<B: Backend>(&mut self, act: &Act, cluster: &Cluster<B>, _view: &View) {
+        let Some(place) = self.place(act.fault) else { return };
+        self.witnesses[place].done(act, &Reading(cluster));
+        self.witnesses[place].sighting.writes_lost = cluster.writes_lost() - self.lost_before[place];
+    }
+
     /// Notes what happened.
-    pub fn notice(&mut self, _entry: &Entry, _view: &View) {}
+    pub fn notice(&mut self, entry: &Entry, view: &View) {
+        self.standing.update(view, entry);
+        match (&entry.what, entry.node) {
+            (Happening::Skipped { fault, reason }, _) => self.skipped.push((*fault, reason.clone())),
+            (Happening::Event(event), Some(node)) if self.witnesses.iter().any(Witness::in_force) => {
+                self.event(event, node, view);
+            }
+            _ => {}
+        }
+    }
+
+    /// The evidence of every step, in the schedule's order. Times count from when the load `began`.
+    pub fn evidence<B: Backend>(&mut self, cluster: &Cluster<B>, began: Duration) -> Vec<Evidence> {
+        self.witnesses.iter_mut().for_each(|witness| witness.last(&Reading(cluster)));
+        let name = |node: &usize| cluster.plan().nodes[*node].name.clone();
+        let steps = self.steps.iter().enumerate().map(|(number, step)| {
+            let judged = self.witnesses.iter().filter(|witness| witness.id().step == number).map(Witness::judge);
+            let judged: Vec<_> = judged.collect();
+            let mut requirements = Vec::new();
+            for evidence in &judged {
+                requirements.extend(evidence.proofs.iter().map(|proof| Requirement {
+                    name: proof.name.clone(),
+                    asked: proof.asked.clone(),
+                    seen: proof.seen.clone(),
+                    state: if proof.shown { RequirementState::Met } else { RequirementState::Missing },
+                }));
+            }
+            let skipped = self.skipped.iter().filter(|(fault, _)| fault.step == number);
+            requirements.extend(skipped.map(|(_, reason)| not_applied(reason)));
+            if requirements.is_empty() {
+                requirements.push(not_applied("what it waits for never came"));
+            }
+            let seconds = |at: Duration| at.saturating_sub(began).as_secs_f64();
+            let acted = judged.iter().map(|evidence| (seconds(evidence.acted.0), evidence.acted.1.map(seconds)));
+            let nodes: BTreeSet<usize> = judged.iter().flat_map(|evidence| evidence.nodes.iter().copied()).collect();
+            Evidence {
+                step: step.name.clone(),
+                fault: step.fault.name().to_owned(),
+                acted: acted.collect(),
+                nodes: nodes.iter().map(name).collect(),
+                requirements,
+            }
+        });
+        steps.collect()
+    }
+
+    fn event(&mut self, event: &Event, node: usize, view: &View) {
+        let tips = self.standing.tips().filter(|(tip, _)| tip.is_some()).count() as u32;
+        for witness in self.witnesses.iter_mut().filter(|witness| witness.in_force()) {
+            let touched = |node: usize| witness.touched().contains(&node);
+            match event {
+                Event::TipChanged { .. } => witness.sighting.tips = witness.sighting.tips.max(tips),
+                Event::BlockMined { .. } => {
+                    let side = view.sides().iter().position(|side| side.contains(&node));
+                    if let Some(count) = side.and_then(|side| witness.sighting.mined_by_side.get_mut(side)) {
+                        *count += 1;
+                    }
+                }
+                Event::PeerDisconnected { .. } => witness.sighting.peers_lost += 1,
+                Event::BlockRefused { hash, .. } => {
+                    let miner = view.blocks().place(hash).and_then(|place| view.blocks().get(place).miner);
+                    let concerned = touched(node) || miner.is_some_and(touched);
+                    witness.sighting.blocks_refused += u32::from(concerned);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn place(&self, fault: FaultId) -> Option<usize> {
+        self.witnesses.iter().rposition(|witness| witness.id() == fault)
+    }
+}
+
+fn not_applied(reason: &str) -> Requirement {
+    Requirement {
+        name: "applied".to_owned(),
+        asked: "that it happens".to_owned(),
+        seen: reason.to_owned(),
+        state: RequirementState::Missing,
+    }
+}
+
+fn height(view: &View, node: usize) -> Option<u32> {
+    view.nodes()[node].tip.map(|tip| view.blocks().get(tip).height)
+}
+
+/// A cluster's counters.
+struct Reading<'a, B>(&'a Cluster<B>);
+
+impl<B: Backend> Counting for Reading<'_, B> {
+    fn link(&self, from: usize, to: usize) -> LinkCounters {
+        self.0.link_counters(from, to)
+    }
+
+    fn node(&self, node: usize) -> NodeCounters {
+        self.0.node_counters(node)
+    }
+
+    fn nodes(&self) -> usize {
+        self.0.plan().nodes.len()
+    }
+
+    fn at(&self) -> Duration {
+        self.0.now()
+    }
 }

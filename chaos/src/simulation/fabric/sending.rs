@@ -53,6 +53,7 @@ impl State {
         let direction = &mut connection.directions[side];
         at = at.max(direction.last_arrival);
         direction.last_arrival = at;
+        self.ways.get_mut(number).counters.travel += at - now;
         let head = frame.trace(id, to.0, at);
         self.recorder.note_parts(from, "frame", &[&head, content]);
         self.expect(at, Event::Frame { connection: id, direction: side as u8, frame });

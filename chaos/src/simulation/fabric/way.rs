@@ -30,6 +30,9 @@ pub struct Counters {
     pub sent: u64,
     /// Bytes of these, with headers.
     pub bytes: u64,
+    /// Nanoseconds these were under way, summed, with waiting for the link and for what went before: evidence of what
+    /// makes links slower.
+    pub travel: u64,
     /// Frames and SYNs that arrived at a cut or at a dark node.
     pub held: u64,
     /// Frames that reached the other node.

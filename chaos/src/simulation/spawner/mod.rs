@@ -59,6 +59,11 @@ impl NodeSpawner {
         self.0.freeze(false);
     }
 
+    /// Polls that a freeze has withheld from this life: the evidence of the fault.
+    pub fn withheld(&self) -> u64 {
+        self.0.withheld()
+    }
+
     /// Whether it has been killed.
     pub fn is_dead(&self) -> bool {
         self.0.is_closed()

@@ -46,6 +46,8 @@ struct Queue {
     /// Whether that task knows it has something to do.
     called: bool,
     frozen: bool,
+    /// Wakes that came while frozen.
+    withheld: u64,
     closed: bool,
 }
 
@@ -129,6 +131,10 @@ impl Stage {
         queue.call();
     }
 
+    pub(super) fn withheld(&self) -> u64 {
+        self.lock().withheld
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }
@@ -167,6 +173,7 @@ impl Wake for Wakeup {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let mut queue = self.stage.lock();
             if !queue.closed {
+                queue.withheld += u64::from(queue.frozen);
                 queue.woken.push_back(self.clone());
                 queue.call();
             }

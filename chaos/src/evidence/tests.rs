@@ -1,0 +1,201 @@
+//! Every kind of fault: its evidence when it happened, and what is missed when it is sabotaged.
+
+use std::time::Duration;
+
+use super::*;
+use crate::draw::tests::{nodes, some};
+use crate::draw::{NodeDescription, NodeState};
+use crate::fault::{Actor, CrashKind, Join, Links, Partition};
+use crate::quantity::{Bandwidth, Length, Rate, Share};
+use crate::selector::{Amount, Role, Selector, Set};
+
+/// A world of four nodes whose counters a test sets.
+#[derive(Clone, Default)]
+struct World {
+    at: u64,
+    link: LinkCounters,
+    node: NodeCounters,
+}
+
+impl Counting for World {
+    fn link(&self, _: usize, _: usize) -> LinkCounters {
+        self.link
+    }
+    fn node(&self, _: usize) -> NodeCounters {
+        self.node
+    }
+    fn nodes(&self) -> usize {
+        4
+    }
+    fn at(&self) -> Duration {
+        Duration::from_secs(self.at)
+    }
+}
+
+/// How a fault goes: what moves while it is in force, and what moves after it is healed.
+struct Course {
+    during: fn(&mut World),
+    after: fn(&mut World),
+}
+
+fn first() -> Selector {
+    some(Amount::All, Set::Name("m0".into()))
+}
+
+fn four() -> Vec<NodeDescription> {
+    let mut four = nodes(4);
+    four[3].group = "new".into();
+    four[3].state = NodeState::Absent;
+    four
+}
+
+/// The first thing missed in a course of this fault.
+fn missed(fault: &Fault, course: &Course) -> Option<String> {
+    let resolved = fault.resolve(&four(), 1).expect("there is somebody");
+    let id = FaultId { step: 0, occurrence: 0 };
+    let (mut effects, mut turns) = (resolved.effects, Vec::new());
+    if matches!(fault, Fault::Churn { .. }) {
+        turns = std::mem::take(&mut effects);
+    }
+    let act = |verb, phase, effects: &[Effect]| Act {
+        fault: id,
+        verb,
+        phase,
+        effects: effects.to_vec(),
+        sides: resolved.sides.clone(),
+    };
+    let mut world = World::default();
+    let begin = act(Verb::Apply, Phase::Whole, &effects);
+    let mut witness = Witness::before(&begin, fault, &Prove::default(), &world);
+    witness.done(&begin, &world);
+    if !turns.is_empty() {
+        witness.about_to(&act(Verb::Apply, Phase::Turn, &turns), &world);
+    }
+    world.at += 10;
+    (course.during)(&mut world);
+    if fault.heals() {
+        witness.about_to(&act(Verb::Undo, Phase::Whole, &effects), &world);
+    }
+    world.at += 10;
+    (course.after)(&mut world);
+    witness.last(&world);
+    witness.judge().missing().map(|proof| proof.name.clone())
+}
+
+#[test]
+fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
+    let nothing: fn(&mut World) = |_| {};
+    let hold: fn(&mut World) = |world| world.link.held += 5;
+    let carry: fn(&mut World) = |world| world.link.carried += 5;
+    let late: fn(&mut World) = |world| {
+        world.link.sent += 10;
+        world.link.bytes += 1_000;
+        world.link.lost += 3;
+        world.link.travel += Duration::from_secs(20);
+    };
+    let quick: fn(&mut World) = |world| {
+        world.link.sent += 10;
+        world.link.bytes += 1_000;
+    };
+    let stop: fn(&mut World) = |world| world.node.stops += 1;
+    let start: fn(&mut World) = |world| {
+        world.node.starts += 1;
+        world.node.words += 1;
+    };
+    let speak: fn(&mut World) = |world| world.node.words += 1;
+    let withhold: fn(&mut World) = |world| world.node.withheld += 1;
+    let touch: fn(&mut World) = |world| world.node.touched += 1;
+    let pass: fn(&mut World) = |world| world.node.passed += 1;
+    let skew: fn(&mut World) = |world| world.node.clock_offset = 60.0;
+    let unskew: fn(&mut World) = |world| world.node.clock_offset = 0.0;
+    let leak: fn(&mut World) = |world| {
+        world.link.held += 5;
+        world.link.carried += 1;
+    };
+    let (by, second) = (Duration::from_secs(1), Length::Time(Duration::from_secs(1)));
+    let (links, kind, actor) = (Links::Of(first()), CrashKind::Process, Actor::Ledger);
+    let join = Join { group: "new".into(), count: 1, role: Role::Full, region: None, peers: None };
+    let cuts = [
+        Fault::Partition(Partition::Sides(vec![first()])),
+        Fault::Cut { links: links.clone() },
+        Fault::Isolate { pick: first() },
+    ];
+    let slow = [
+        Fault::Latency { links: links.clone(), by, jitter: by },
+        Fault::Bandwidth { links: links.clone(), limit: Bandwidth(1_000) },
+        Fault::Loss { links: links.clone(), share: Share(0.5) },
+    ];
+    let gates = [
+        Fault::Slow { actor, of: first(), by },
+        Fault::Drop { actor, of: first(), share: Share(0.5) },
+        Fault::Hold { actor, of: first() },
+    ];
+    let crash = Fault::Crash { pick: first(), kind };
+    let flap = Fault::Flap { links, down: second, up: second };
+    let freeze = Fault::Freeze { pick: first() };
+    let churn = Fault::Churn { pick: first(), rate: Rate(1.0), away: second, kind };
+    let clock = Fault::ClockSkew { pick: first(), by_seconds: 60.0, rate: 1.0 };
+    let mut courses: Vec<(Fault, [fn(&mut World); 2], Option<&str>)> = vec![
+        (crash.clone(), [stop, start], None),
+        (crash.clone(), [nothing, start], Some("applied")),
+        (crash.clone(), [|world| (world.node.stops, world.node.words) = (1, 1), start], Some("tight")),
+        (crash, [stop, nothing], Some("healed")),
+        (flap.clone(), [leak, carry], None),
+        (flap.clone(), [nothing, carry], Some("applied")),
+        (flap, [hold, nothing], Some("healed")),
+        (freeze.clone(), [withhold, speak], None),
+        (freeze.clone(), [nothing, speak], Some("applied")),
+        (freeze, [withhold, nothing], Some("healed")),
+        (churn.clone(), [stop, start], None),
+        (churn.clone(), [nothing, start], Some("applied")),
+        (churn, [stop, nothing], Some("healed")),
+        (clock.clone(), [skew, unskew], None),
+        (clock.clone(), [nothing, nothing], Some("applied")),
+        (clock, [skew, nothing], Some("healed")),
+        (Fault::Destroy { pick: first() }, [stop, nothing], None),
+        (Fault::Destroy { pick: first() }, [nothing, nothing], Some("applied")),
+        (Fault::Destroy { pick: first() }, [stop, speak], Some("tight")),
+        (Fault::Restart { pick: first(), kind }, [stop, start], None),
+        (Fault::Restart { pick: first(), kind }, [nothing, start], Some("applied")),
+        (Fault::Join(join.clone()), [start, nothing], None),
+        (Fault::Join(join), [nothing, nothing], Some("applied")),
+    ];
+    for fault in cuts {
+        courses.push((fault.clone(), [hold, carry], None));
+        courses.push((fault.clone(), [nothing, carry], Some("applied")));
+        courses.push((fault.clone(), [leak, carry], Some("tight")));
+        courses.push((fault, [hold, nothing], Some("healed")));
+    }
+    for fault in slow {
+        courses.push((fault.clone(), [late, quick], None));
+        courses.push((fault.clone(), [quick, quick], Some("applied")));
+        courses.push((fault, [late, late], Some("healed")));
+    }
+    for fault in gates {
+        courses.push((fault.clone(), [touch, pass], None));
+        courses.push((fault.clone(), [nothing, pass], Some("applied")));
+        courses.push((fault, [touch, nothing], Some("healed")));
+    }
+    for (fault, [during, after], expected) in courses {
+        let seen = missed(&fault, &Course { during, after });
+        assert_eq!(seen.as_deref(), expected, "{}", fault.name());
+    }
+}
+
+#[test]
+fn what_a_file_asks_to_be_proven_is_missed_when_it_was_not_seen() {
+    let fault = Fault::Isolate { pick: first() };
+    let resolved = fault.resolve(&four(), 1).expect("there is somebody");
+    let id = FaultId { step: 0, occurrence: 0 };
+    let act =
+        Act { fault: id, verb: Verb::Apply, phase: Phase::Whole, effects: resolved.effects, sides: resolved.sides };
+    let prove = Prove { each_side_mined: Some(3), ..Prove::default() };
+    for (mined, shown) in [(3, true), (2, false)] {
+        let mut witness = Witness::before(&act, &fault, &prove, &World::default());
+        witness.sighting.mined_by_side = vec![5, mined];
+        witness.last(&World::default());
+        let evidence = witness.judge();
+        let proof = evidence.proofs.iter().find(|proof| proof.name == "effective: each_side_mined");
+        assert_eq!(proof.map(|proof| proof.shown), Some(shown));
+    }
+}
