@@ -9,6 +9,7 @@ pub mod payments;
 pub mod report;
 pub mod run;
 pub mod statistics;
+pub mod suite;
 pub mod timeline;
 pub mod topology;
 pub mod yaml;

@@ -1,8 +1,20 @@
 //! Reports: what a run found, told to people, to programs and to CI.
 
+mod html;
+mod json;
+mod junit;
 mod results;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
 
+pub use html::html;
+pub use json::{json, json_line};
+pub use junit::{Inconclusive, junit};
 pub use results::{
     Evidence, Measured, NodeRow, Requirement, RequirementState, Results, TimelineFault, TimelinePoint, Verdict,
     Violation,
 };
+pub use table::table;
+pub use text::{Colour, first_line, text};

@@ -1,8 +1,11 @@
 //! Results: everything a run found, in one value that every form of report is printed from.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::suite::Backend;
 
 /// How a run ended. The order is the order of precedence: the first that applies is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,6 +53,17 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The end of a sentence that begins with the run: `passed`, `was violated`.
+    pub fn ended(self) -> String {
+        match self {
+            Self::Passed | Self::Stalled => self.word().to_owned(),
+            Self::Error => "ended in an error".to_owned(),
+            _ => format!("was {}", self.word()),
+        }
+    }
+}
+
 /// Everything a run found. Times are virtual seconds since the load started unless their name says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -67,8 +81,14 @@ pub struct Results {
     pub verdict: Verdict,
     /// Why, in one sentence, when it did not pass.
     pub why: Option<String>,
+    /// Settings laid over the file.
+    #[serde(default)]
+    pub settings: Vec<String>,
     /// The command that repeats it.
     pub repeat: String,
+    /// Where everything about it is kept.
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
     /// The chained hash over all that happened, in hex; nothing where the backend is not deterministic.
     pub trace: Option<String>,
     /// Items hashed into the trace.
@@ -93,6 +113,36 @@ pub struct Results {
     pub fault_bars: Vec<TimelineFault>,
     /// The verdict of each control, with what was expected of it.
     pub controls: Vec<Requirement>,
+}
+
+impl Results {
+    /// Of a run that never came to be one.
+    pub fn broken(experiment: &str, seed: u64, backend: Backend, repeat: String, why: String) -> Self {
+        Self {
+            experiment: experiment.to_owned(),
+            about: String::new(),
+            seed,
+            backend: backend.to_string(),
+            fault_layer: String::new(),
+            verdict: Verdict::Error,
+            why: Some(why),
+            settings: Vec::new(),
+            repeat,
+            folder: None,
+            trace: None,
+            trace_items: 0,
+            virtual_seconds: 0.0,
+            real_seconds: 0.0,
+            measured: Measured::default(),
+            evidence: Vec::new(),
+            violations: Vec::new(),
+            checks: Vec::new(),
+            nodes: Vec::new(),
+            heights: Vec::new(),
+            fault_bars: Vec::new(),
+            controls: Vec::new(),
+        }
+    }
 }
 
 /// Figures of one run; nothing where it was not reached.

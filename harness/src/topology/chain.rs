@@ -95,7 +95,7 @@ impl ChainRules {
 pub(super) fn read(context: &Context, node: &Node) -> Option<ChainRules> {
     let fields = context.map(node, "a chain")?;
     let preset = fields.or("preset", Preset::Lab, |context, node| context.word(node, "preset", Preset::WORDS));
-    let interval = fields.optional("interval", |context, node| positive(context, node));
+    let interval = fields.optional("interval", positive);
     let difficulty = fields.optional("difficulty", read_difficulty);
     let block_size = fields.optional("block_size", Context::quantity::<Size>);
     let coinbase_maturity = fields.optional("coinbase_maturity", Context::whole::<u32>);

@@ -179,7 +179,7 @@ fn read_chain(context: &Context, entry: &Entry) -> Option<Check> {
         });
         over.and_then(|over| Some(Check::ChainGrowth { at_least: at_least?, over }))
     } else {
-        let over = fields.required("over", |context, node| blocks(context, node));
+        let over = fields.required("over", blocks);
         over.and_then(|over| Some(Check::ChainQuality { at_least: at_least?, over }))
     };
     fields.finish();

@@ -134,7 +134,7 @@ fn read_trigger(context: &Context, fields: &Fields<'_>, scope: &Scope, position:
         None => Some(Start::At(Length::ZERO)),
     };
     let delay = fields.or("delay", Length::ZERO, Context::quantity::<Length>);
-    let every = fields.optional("every", |context, node| nonzero(context, node));
+    let every = fields.optional("every", nonzero);
     let times = fields.optional("times", Context::count);
     let said = fields.present(&["every", "times"]);
     if starts.is_empty() && fields.entry("every").is_none() {

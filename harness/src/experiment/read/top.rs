@@ -116,7 +116,7 @@ fn read_control(context: &Context, node: &Node, scope: &faults::Scope) -> Option
         }
     });
     let expect = fields.required("expect", |context, node| context.word(node, "verdict of a control", &VERDICTS));
-    let with = fields.or("with", Vec::new(), |context, node| read_settings(context, node));
+    let with = fields.or("with", Vec::new(), read_settings);
     let said = fields.present(&["without", "with"]);
     fields.finish();
     let control = Control { without: without?, with: with?, expect: expect? };

@@ -1,0 +1,248 @@
+//! A job: one run, said so that a worker process can do it alone.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::RunFolder;
+use super::play::{Setup, play};
+use crate::experiment::{Control, Experiment, Without};
+use crate::report::{Requirement, RequirementState, Results, Verdict};
+use crate::run::Onlooker;
+use crate::yaml::Refusal;
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The experiment's file.
+    pub file: PathBuf,
+    /// The experiment's name, for messages when nothing else can be said.
+    pub name: String,
+    /// `path=value`, laid over the file.
+    pub settings: Vec<String>,
+    /// Its seed.
+    pub seed: u64,
+    /// Where it runs.
+    pub backend: Backend,
+    /// Which of the file's controls it is, counted from 1; nothing: the experiment itself.
+    pub control: Option<usize>,
+    /// Where run folders are made; nothing: none is.
+    pub runs: Option<PathBuf>,
+    /// Whether the whole trace is written into the run folder, beside its hash.
+    pub trace: bool,
+}
+
+/// Where nodes run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// On the virtual clock, in this process.
+    #[default]
+    Simulated,
+    /// Each in a process.
+    Process,
+    /// Each in a container.
+    Container,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simulated => "simulated",
+            Self::Process => "process",
+            Self::Container => "container",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Simulated, Self::Process, Self::Container];
+        let found = all.into_iter().find(|backend| backend.to_string() == text);
+        found.ok_or_else(|| "it is one of simulated, process, container".to_owned())
+    }
+}
+
+/// All runs of one file: every combination of its sweep under every seed, and each of its controls once where asked.
+pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> Result<Vec<Job>, Refusal> {
+    let mut jobs = Vec::new();
+    let combinations = Experiment::load_combinations(file, &template.settings)?;
+    for combination in &combinations {
+        let experiment = &combination.experiment;
+        let first = experiment.seed;
+        for seed in first..first.saturating_add(seeds.unwrap_or(1)) {
+            let settings = [template.settings.as_slice(), &combination.settings].concat();
+            let (file, name) = (file.to_owned(), experiment.name.clone());
+            jobs.push(Job { file, name, settings, seed, ..template.clone() });
+        }
+    }
+    let controls = if controls { combinations.first().map_or(0, |one| one.experiment.controls.len()) } else { 0 };
+    for number in 1..=controls {
+        if let Some(control) = jobs.first().map(|job| Job { control: Some(number), ..job.clone() }) {
+            jobs.push(control);
+        }
+    }
+    Ok(jobs)
+}
+
+impl Job {
+    /// Does it, here and now. A process can do this once.
+    pub fn work(&self, show: Onlooker) -> Results {
+        let experiment = match self.experiment() {
+            Ok(experiment) => experiment,
+            Err(refusal) => return self.broken(refusal.to_string()),
+        };
+        let folder =
+            match self.runs.as_deref().map(|runs| RunFolder::create(runs, &self.title(), self.seed)).transpose() {
+                Ok(folder) => folder,
+                Err(error) => return self.broken(format!("the run folder cannot be made: {error}")),
+            };
+        let control = self.control(&experiment).cloned();
+        let mut controlled = match &control {
+            None => experiment,
+            Some(control) => match Experiment::controlled(&self.file, &self.settings, control) {
+                Ok(experiment) => experiment,
+                Err(refusal) => return self.broken(refusal.to_string()),
+            },
+        };
+        controlled.seed = self.seed;
+        controlled.name = self.title();
+        let without = control.as_ref().and_then(|control| control.without.as_ref());
+        let setup =
+            Setup { backend: self.backend, without, folder: folder.as_ref(), trace: self.trace, repeat: self.repeat() };
+        let mut results = play(&controlled, &setup, show);
+        if let Some(control) = &control {
+            judge(&mut results, control);
+        }
+        if let Some(folder) = &folder {
+            results.folder = Some(folder.path().to_owned());
+            if let Err(error) = folder.write(&controlled, &results) {
+                results.verdict = results.verdict.min(Verdict::Error);
+                results.why = Some(format!("the run folder cannot be written: {error}"));
+            }
+        }
+        results
+    }
+
+    /// The command that does it again.
+    pub fn repeat(&self) -> String {
+        let mut words = vec!["schism".to_owned(), "run".to_owned(), quoted(&self.file.display().to_string())];
+        words.extend(["--seed".to_owned(), self.seed.to_string()]);
+        if self.backend != Backend::default() {
+            words.extend(["--backend".to_owned(), self.backend.to_string()]);
+        }
+        for setting in &self.settings {
+            words.extend(["--set".to_owned(), quoted(setting)]);
+        }
+        if let Some(control) = self.control {
+            words.extend(["--control".to_owned(), control.to_string()]);
+        }
+        words.join(" ")
+    }
+
+    /// Its name, for people and folders.
+    pub fn title(&self) -> String {
+        self.control.map_or_else(|| self.name.clone(), |number| format!("{}-control-{number}", self.name))
+    }
+
+    /// The results of a run that never came to be one.
+    pub fn broken(&self, why: String) -> Results {
+        let (settings, repeat) = (self.settings.clone(), self.repeat());
+        Results { settings, ..Results::broken(&self.title(), self.seed, self.backend, repeat, why) }
+    }
+
+    fn experiment(&self) -> Result<Experiment, Refusal> {
+        let experiment = Experiment::load(&self.file, &self.settings)?;
+        match self.control {
+            Some(number) if number == 0 || number > experiment.controls.len() => {
+                let what = format!("there is no control {number}, it has {}", experiment.controls.len());
+                Err(Refusal::unreadable(&self.file.display().to_string(), what))
+            }
+            _ => Ok(experiment),
+        }
+    }
+
+    fn control<'e>(&self, experiment: &'e Experiment) -> Option<&'e Control> {
+        experiment.controls.get(self.control?.checked_sub(1)?)
+    }
+}
+
+/// A control passes by failing as it was told to; a control that does not is a claim refuted.
+fn judge(results: &mut Results, control: &Control) {
+    let met = results.verdict == control.expect;
+    let without = match &control.without {
+        Some(Without::Heal) => "without heal".to_owned(),
+        Some(Without::HealOf(step)) => format!("without the heal of {step}"),
+        Some(Without::Step(step)) => format!("without {step}"),
+        None => control.with.iter().map(|(path, value)| format!("with {path}={value}")).collect::<Vec<_>>().join(" "),
+    };
+    results.controls.push(Requirement {
+        name: without.clone(),
+        asked: control.expect.word().to_owned(),
+        seen: results.verdict.word().to_owned(),
+        state: if met { RequirementState::Met } else { RequirementState::Missing },
+    });
+    let told = results.why.take().map_or_else(String::new, |why| format!(" ({why})"));
+    results.why = Some(format!("{without} it {}{told}", results.verdict.ended()));
+    match results.verdict {
+        Verdict::Error | Verdict::Interrupted => {}
+        _ if met => results.verdict = Verdict::Passed,
+        _ => results.verdict = Verdict::Refuted,
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:%,+@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        Job {
+            file: PathBuf::from("chaos/one.yaml"),
+            name: "one".into(),
+            settings: vec!["load.transactions=2/s".into(), "partition=half of role:miner".into()],
+            seed: 7,
+            backend: Backend::Simulated,
+            control: None,
+            runs: None,
+            trace: false,
+        }
+    }
+
+    #[test]
+    fn a_run_says_how_it_is_repeated() {
+        let repeat =
+            "schism run chaos/one.yaml --seed 7 --set load.transactions=2/s --set 'partition=half of role:miner'";
+        assert_eq!(job().repeat(), repeat);
+        let control = Job { control: Some(2), settings: Vec::new(), backend: Backend::Process, ..job() };
+        assert_eq!(control.repeat(), "schism run chaos/one.yaml --seed 7 --backend process --control 2");
+    }
+
+    #[test]
+    fn a_control_passes_by_failing_as_it_was_told_to() {
+        let control = Control { without: Some(Without::Heal), with: Vec::new(), expect: Verdict::Stalled };
+        for (ended, judged) in [
+            (Verdict::Stalled, Verdict::Passed),
+            (Verdict::Passed, Verdict::Refuted),
+            (Verdict::Violated, Verdict::Refuted),
+            (Verdict::Error, Verdict::Error),
+        ] {
+            let mut results = Results { verdict: ended, why: None, ..job().broken(String::new()) };
+            judge(&mut results, &control);
+            assert_eq!(results.verdict, judged, "{ended:?}");
+        }
+    }
+}
