@@ -114,6 +114,16 @@ fn a_pooled_transaction_that_only_has_the_right_short_id_blames_nobody() {
 }
 
 #[test]
+fn a_place_that_two_pooled_transactions_fit_is_left_to_the_announcer() {
+    let pool = transactions(2);
+    let announced = announce(&block_of(&pool[..1]), &[]);
+    // As if the second had the first's short id.
+    let both = pool.iter().map(|transaction| (pool[0].compute_wtxid(), transaction));
+    let step = Reconstructions::default().begin(&announced, from(1), both, LARGEST, 0);
+    assert!(matches!(step, Step::Owed { ref indexes, .. } if *indexes == [1]), "{step:?}");
+}
+
+#[test]
 fn an_announcer_that_gave_all_transactions_wrong_is_refused() {
     let block = block_of(&transactions(1));
     let mut announced = announce(&block, &[1]);
