@@ -11,7 +11,7 @@ use crate::mempool::rate::Rate;
 use crate::mempool::select::{Room, select};
 
 const LIMITS: Limits =
-    Limits { bytes: 1_500, family: 4, replaced: 3, floor: Rate { fee: Amount::from_sat(1), bytes: 10 } };
+    Limits { bytes: 500, family: 4, replaced: 3, floor: Rate { fee: Amount::from_sat(1), bytes: 10 } };
 
 /// Something done to a pool. Numbers pick among what is there.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ proptest! {
     #[test]
     fn a_template_is_a_valid_order_that_fits(
         deeds in prop::collection::vec(deed(), 1..60),
-        bytes in 0..1_500_usize,
+        bytes in 0..600_usize,
         signature_operations in 0..12_usize,
     ) {
         let mut pool = Pool::with_limits(LIMITS);
