@@ -9,9 +9,7 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use crate::effect::Effect;
-use crate::fault::Fault;
 use crate::progress::{Act, FaultId, Phase, Verb};
-use crate::schedule::Prove;
 
 /// What one directed link has done since the run began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,8 +108,6 @@ pub struct Proof {
 #[derive(Clone, Debug)]
 pub struct Witness {
     id: FaultId,
-    fault: Fault,
-    prove: Prove,
     /// What it did first, and whom it touched in its turns.
     effects: Vec<Effect>,
     touched: Vec<usize>,
@@ -135,12 +131,10 @@ struct Snapshot {
 
 impl Witness {
     /// Begins with an act that applies a fault and has not been done yet.
-    pub fn before(act: &Act, fault: &Fault, prove: &Prove, counting: &impl Counting) -> Self {
+    pub fn before(act: &Act, counting: &impl Counting) -> Self {
         let effects = act.effects.clone();
         let mut witness = Self {
             id: act.fault,
-            fault: fault.clone(),
-            prove: prove.clone(),
             before: Snapshot::take(&effects, counting),
             effects,
             touched: Vec::new(),

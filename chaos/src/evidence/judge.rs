@@ -5,15 +5,17 @@ use std::time::Duration;
 use super::{Evidence, LinkCounters, NodeCounters, Proof, Snapshot, Witness};
 use crate::effect::LinkChange;
 use crate::fault::Fault;
+use crate::schedule::Prove;
 
 /// Virtual clocks are read in whole seconds, so a clock that is right may seem off by one.
 const CLOCK_GRAIN: f64 = 1.5;
 
 impl Witness {
-    /// Judges what was noted. To be asked after [`Witness::last`].
-    pub fn judge(&self) -> Evidence {
+    /// Judges what was noted of an occurrence of this fault, and what the file asks to be proven besides. To be asked
+    /// after [`Witness::last`].
+    pub fn judge(&self, fault: &Fault, prove: &Prove) -> Evidence {
         let end = self.healed.then(|| self.ended.as_ref().map(|ended| ended.at)).flatten();
-        let mut proofs = match &self.fault {
+        let mut proofs = match fault {
             Fault::Partition(_) | Fault::Cut { .. } | Fault::Isolate { .. } => self.cut(true),
             Fault::Flap { .. } => self.cut(false),
             Fault::Latency { by, .. } => self.slower(LinkChange::Latency { by: *by, jitter: Duration::ZERO }),
@@ -33,7 +35,7 @@ impl Witness {
         if !self.healed {
             proofs.retain(|proof| proof.name != "healed");
         }
-        proofs.extend(self.effective());
+        proofs.extend(self.effective(fault, prove));
         Evidence { fault: self.id, acted: (self.before.at, end), nodes: self.touched.clone(), proofs }
     }
 
@@ -159,12 +161,11 @@ impl Witness {
     }
 
     /// What the file asked for besides.
-    fn effective(&self) -> Vec<Proof> {
-        let prove = &self.prove;
+    fn effective(&self, fault: &Fault, prove: &Prove) -> Vec<Proof> {
         let seen = &self.sighting;
         let during = self.directions(Some(&self.before), self.ended.as_ref());
         let frames: u64 = during.iter().map(|d| d.held + d.lost).sum();
-        let late = matches!(self.fault, Fault::Latency { .. } | Fault::Bandwidth { .. });
+        let late = matches!(fault, Fault::Latency { .. } | Fault::Bandwidth { .. });
         let frames = if late { during.iter().map(|d| d.sent).sum() } else { frames };
         let least_mined = seen.mined_by_side.iter().min().copied().unwrap_or(0);
         let asked = [

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::draw::tests::{nodes, some};
 use crate::draw::{NodeDescription, NodeState};
-use crate::fault::{Actor, CrashKind, Join, Links, Partition};
+use crate::fault::{Actor, CrashKind, Fault, Join, Links, Partition};
 use crate::quantity::{Bandwidth, Length, Rate, Share};
+use crate::schedule::Prove;
 use crate::selector::{Amount, Role, Selector, Set};
 
 /// A world of four nodes whose counters a test sets.
@@ -66,7 +67,7 @@ fn missed(fault: &Fault, course: &Course) -> Option<String> {
     };
     let mut world = World::default();
     let begin = act(Verb::Apply, Phase::Whole, &effects);
-    let mut witness = Witness::before(&begin, fault, &Prove::default(), &world);
+    let mut witness = Witness::before(&begin, &world);
     witness.done(&begin, &world);
     if !turns.is_empty() {
         witness.about_to(&act(Verb::Apply, Phase::Turn, &turns), &world);
@@ -79,7 +80,7 @@ fn missed(fault: &Fault, course: &Course) -> Option<String> {
     world.at += 10;
     (course.after)(&mut world);
     witness.last(&world);
-    witness.judge().missing().map(|proof| proof.name.clone())
+    witness.judge(fault, &Prove::default()).missing().map(|proof| proof.name.clone())
 }
 
 #[test]
@@ -191,10 +192,10 @@ fn what_a_file_asks_to_be_proven_is_missed_when_it_was_not_seen() {
         Act { fault: id, verb: Verb::Apply, phase: Phase::Whole, effects: resolved.effects, sides: resolved.sides };
     let prove = Prove { each_side_mined: Some(3), ..Prove::default() };
     for (mined, shown) in [(3, true), (2, false)] {
-        let mut witness = Witness::before(&act, &fault, &prove, &World::default());
+        let mut witness = Witness::before(&act, &World::default());
         witness.sighting.mined_by_side = vec![5, mined];
         witness.last(&World::default());
-        let evidence = witness.judge();
+        let evidence = witness.judge(&fault, &prove);
         let proof = evidence.proofs.iter().find(|proof| proof.name == "effective: each_side_mined");
         assert_eq!(proof.map(|proof| proof.shown), Some(shown));
     }

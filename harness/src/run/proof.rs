@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use schism_chaos::evidence::{Counting, LinkCounters, NodeCounters, Witness};
-use schism_chaos::progress::{Act, FaultId, Phase, Verb};
+use schism_chaos::evidence::{Counting, LinkCounters, NodeCounters, Proof, Witness};
+use schism_chaos::progress::{Act, FaultId, Phase, Progress, Verb};
 use schism_chaos::schedule::Step;
 use schism_node::control::Event;
 
+use super::Run;
 use crate::backend::Backend;
 use crate::checks::{Standing, View};
 use crate::cluster::Cluster;
@@ -17,8 +18,6 @@ use crate::timeline::{Entry, Happening};
 /// What was noted of every fault so far.
 #[derive(Debug, Default)]
 pub struct Proofs {
-    /// The schedule: which fault an act belongs to, and what it must prove. Empty for stories, which judge themselves.
-    steps: Vec<Step>,
     witnesses: Vec<Witness>,
     skipped: Vec<(FaultId, String)>,
     /// Who stands where, for `tips_differ`.
@@ -28,17 +27,11 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    /// Says what the schedule is. To be called before the first act.
-    pub fn expect(&mut self, steps: &[Step]) {
-        self.steps = steps.to_vec();
-    }
-
     /// Notes how things stand before an act.
     pub fn before<B: Backend>(&mut self, act: &Act, cluster: &Cluster<B>, view: &View) {
         let counting = Reading(cluster);
         if (act.verb, act.phase) == (Verb::Apply, Phase::Whole) {
-            let Some(step) = self.steps.get(act.fault.step) else { return };
-            self.witnesses.push(Witness::before(act, &step.fault, &step.prove, &counting));
+            self.witnesses.push(Witness::before(act, &counting));
             self.lost_before.push(cluster.writes_lost());
             return;
         }
@@ -71,41 +64,6 @@ impl Proofs {
         }
     }
 
-    /// The evidence of every step, in the schedule's order. Times count from when the load `began`.
-    pub fn evidence<B: Backend>(&mut self, cluster: &Cluster<B>, began: Duration) -> Vec<Evidence> {
-        self.witnesses.iter_mut().for_each(|witness| witness.last(&Reading(cluster)));
-        let name = |node: &usize| cluster.plan().nodes[*node].name.clone();
-        let steps = self.steps.iter().enumerate().map(|(number, step)| {
-            let judged = self.witnesses.iter().filter(|witness| witness.id().step == number).map(Witness::judge);
-            let judged: Vec<_> = judged.collect();
-            let mut requirements = Vec::new();
-            for evidence in &judged {
-                requirements.extend(evidence.proofs.iter().map(|proof| Requirement {
-                    name: proof.name.clone(),
-                    asked: proof.asked.clone(),
-                    seen: proof.seen.clone(),
-                    state: if proof.shown { RequirementState::Met } else { RequirementState::Missing },
-                }));
-            }
-            let skipped = self.skipped.iter().filter(|(fault, _)| fault.step == number);
-            requirements.extend(skipped.map(|(_, reason)| not_applied(reason)));
-            if requirements.is_empty() {
-                requirements.push(not_applied("what it waits for never came"));
-            }
-            let seconds = |at: Duration| at.saturating_sub(began).as_secs_f64();
-            let acted = judged.iter().map(|evidence| (seconds(evidence.acted.0), evidence.acted.1.map(seconds)));
-            let nodes: BTreeSet<usize> = judged.iter().flat_map(|evidence| evidence.nodes.iter().copied()).collect();
-            Evidence {
-                step: step.name.clone(),
-                fault: step.fault.name().to_owned(),
-                acted: acted.collect(),
-                nodes: nodes.iter().map(name).collect(),
-                requirements,
-            }
-        });
-        steps.collect()
-    }
-
     fn event(&mut self, event: &Event, node: usize, view: &View) {
         let tips = self.standing.tips().filter(|(tip, _)| tip.is_some()).count() as u32;
         for witness in self.witnesses.iter_mut().filter(|witness| witness.in_force()) {
@@ -131,6 +89,45 @@ impl Proofs {
 
     fn place(&self, fault: FaultId) -> Option<usize> {
         self.witnesses.iter().rposition(|witness| witness.id() == fault)
+    }
+}
+
+impl<B: Backend> Run<B> {
+    /// What each step of the schedule left, in its order. Times count from when the load started.
+    pub fn evidence(&self, progress: &Progress) -> Vec<Evidence> {
+        let mut witnesses = self.proofs.witnesses.clone();
+        witnesses.iter_mut().for_each(|witness| witness.last(&Reading(&self.cluster)));
+        let of_step = |(number, step): (usize, &Step)| {
+            let occurrences = witnesses.iter().filter(|witness| witness.id().step == number);
+            let judged: Vec<_> = occurrences.map(|witness| witness.judge(&step.fault, &step.prove)).collect();
+            let skipped = self.proofs.skipped.iter().filter(|(fault, _)| fault.step == number);
+            let mut requirements: Vec<Requirement> =
+                judged.iter().flat_map(|judged| &judged.proofs).map(said).collect();
+            requirements.extend(skipped.map(|(_, reason)| not_applied(reason)));
+            if requirements.is_empty() {
+                requirements.push(not_applied("what it waits for never came"));
+            }
+            let seconds = |at: Duration| at.saturating_sub(self.began).as_secs_f64();
+            let acted = judged.iter().map(|evidence| (seconds(evidence.acted.0), evidence.acted.1.map(seconds)));
+            let nodes: BTreeSet<usize> = judged.iter().flat_map(|evidence| evidence.nodes.iter().copied()).collect();
+            Evidence {
+                step: step.name.clone(),
+                fault: step.fault.name().to_owned(),
+                acted: acted.collect(),
+                nodes: nodes.iter().map(|&node| self.cluster.plan().nodes[node].name.clone()).collect(),
+                requirements,
+            }
+        };
+        progress.steps().iter().enumerate().map(of_step).collect()
+    }
+}
+
+fn said(proof: &Proof) -> Requirement {
+    Requirement {
+        name: proof.name.clone(),
+        asked: proof.asked.clone(),
+        seen: proof.seen.clone(),
+        state: if proof.shown { RequirementState::Met } else { RequirementState::Missing },
     }
 }
 
