@@ -12,7 +12,8 @@ use std::time::Duration;
 pub enum Length {
     /// `90s`, `5m`, `500ms`, `2h`.
     Time(Duration),
-    /// `12 blocks`: that many times the interval the chain's rules aim at, whatever is mined meanwhile.
+    /// `12 blocks`. A schedule counts blocks mined by anyone ([`crate::progress`]); a deadline waits for both, that many
+    /// blocks and the time they should take; everything else is that many times the interval the rules aim at.
     Blocks(f64),
 }
 

@@ -250,3 +250,54 @@ impl Blocks {
         record.body = Some(block.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use schism_node::chain::Rules;
+
+    use super::*;
+    use bitcoin::hashes::Hash;
+
+    fn hash(number: usize) -> BlockHash {
+        BlockHash::from_byte_array(std::array::from_fn(
+            |place| if place < 8 { (number >> (8 * place)) as u8 } else { 7 },
+        ))
+    }
+
+    proptest! {
+        /// However a tree has grown, skipping back finds what walking back finds.
+        #[test]
+        fn skips_lead_where_parents_lead(parents in proptest::collection::vec(any::<prop::sample::Index>(), 1..80)) {
+            let genesis = Rules::lab(&[]).genesis;
+            let mut blocks = Blocks::new(&genesis);
+            let work = genesis.header.work();
+            for (number, parent) in parents.iter().enumerate() {
+                // Mostly on the newest: long chains with some branches.
+                let newest = blocks.all().len() - 1;
+                let parent = if number % 3 == 0 { parent.index(newest + 1) } else { newest };
+                let (below, height) = (blocks.get(parent).hash, blocks.get(parent).height);
+                blocks.stored(hash(number), below, height + 1, work);
+            }
+            let line = |tip: usize| {
+                let mut line = vec![tip];
+                while let Some(parent) = blocks.get(*line.last().unwrap()).parent {
+                    line.push(parent);
+                }
+                line
+            };
+            for a in 0..blocks.all().len() {
+                let chain = line(a);
+                for &ancestor in &chain {
+                    prop_assert_eq!(blocks.ancestor(a, blocks.get(ancestor).height), Some(ancestor));
+                }
+                for b in 0..a {
+                    let other = line(b);
+                    let fork = chain.iter().find(|place| other.contains(place)).copied();
+                    prop_assert_eq!(blocks.fork(a, b), fork);
+                    prop_assert_eq!(blocks.is_on(b, a), chain.contains(&b));
+                }
+            }
+        }
+    }
+}

@@ -33,7 +33,7 @@ impl CommonPrefix {
     }
 
     /// The group of nodes that a node is compared with: its place, and its members.
-    fn peers<'a>(&self, view: &'a View, node: usize) -> Option<(usize, Vec<usize>)> {
+    fn peers(&self, view: &View, node: usize) -> Option<(usize, Vec<usize>)> {
         let Some(connected_for) = self.connected_for else {
             return Some((0, view.expected().filter(|&node| self.of.holds(node)).collect()));
         };

@@ -140,3 +140,80 @@ impl Union {
         self.0[a.max(b)] = a.min(b);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schism_chaos::effect::{Effect, LinkChange};
+    use schism_chaos::progress::{Act, FaultId, Phase, Verb};
+
+    fn cut(from: &[usize], to: &[usize]) -> Effect {
+        Effect::Links { from: from.to_vec(), to: to.to_vec(), change: LinkChange::Cut }
+    }
+
+    fn count_in(active: &mut Active, verb: Verb, effects: Vec<Effect>) {
+        let fault = FaultId { step: 0, occurrence: 0 };
+        active.count_in(&Act { fault, verb, phase: Phase::Whole, effects, sides: Vec::new() });
+    }
+
+    fn members(components: &Components) -> Vec<Vec<usize>> {
+        components.all().iter().map(|component| component.members.clone()).collect()
+    }
+
+    /// Components after these cuts, of nodes that all run.
+    fn cut_into(nodes: usize, wiring: Wiring, cuts: Vec<Effect>) -> Vec<Vec<usize>> {
+        let mut active = Active::default();
+        count_in(&mut active, Verb::Apply, cuts);
+        let mut components = Components::new(nodes, wiring);
+        components.update(&active, &vec![true; nodes], Duration::ZERO);
+        members(&components)
+    }
+
+    #[test]
+    fn a_cut_in_one_direction_is_enough_and_a_way_around_joins() {
+        assert_eq!(cut_into(4, Wiring::Any, vec![cut(&[0, 1], &[2, 3])]), [vec![0, 1], vec![2, 3]]);
+        assert_eq!(cut_into(3, Wiring::Any, vec![cut(&[0], &[1])]), [vec![0, 1, 2]]);
+        assert_eq!(cut_into(3, Wiring::Any, vec![cut(&[0, 1], &[0, 1, 2])]), [vec![0], vec![1], vec![2]]);
+        let line = || Wiring::Links(vec![(0, 1), (1, 2), (2, 3)]);
+        assert_eq!(cut_into(4, line(), vec![]), [vec![0, 1, 2, 3]]);
+        assert_eq!(cut_into(4, line(), vec![cut(&[2], &[1])]), [vec![0, 1], vec![2, 3]]);
+    }
+
+    #[test]
+    fn any_wiring_is_a_mesh_of_all_pairs() {
+        let pairs: Vec<(usize, usize)> = (0..6).flat_map(|a| (a + 1..6).map(move |b| (a, b))).collect();
+        let sets: [&[usize]; 5] = [&[0], &[1, 2], &[3, 4, 5], &[0, 1, 2, 3, 4, 5], &[2, 3]];
+        for first in sets {
+            for second in sets {
+                for third in sets {
+                    let cuts = vec![cut(first, second), cut(third, first)];
+                    let mesh = cut_into(6, Wiring::Links(pairs.clone()), cuts.clone());
+                    assert_eq!(cut_into(6, Wiring::Any, cuts), mesh, "{first:?} {second:?} {third:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_stay_together_keep_their_time_and_who_meet_begin_anew() {
+        let second = Duration::from_secs;
+        let mut active = Active::default();
+        let mut components = Components::new(4, Wiring::Any);
+        components.update(&active, &[true; 4], second(1));
+        let cuts = vec![cut(&[0, 1], &[2, 3])];
+        count_in(&mut active, Verb::Apply, cuts.clone());
+        components.update(&active, &[true; 4], second(5));
+        assert!(components.all().iter().all(|component| component.since == second(1)));
+        count_in(&mut active, Verb::Undo, cuts);
+        components.update(&active, &[true; 4], second(9));
+        assert_eq!(components.all()[0].since, second(9));
+        let epoch = components.epoch();
+        components.update(&active, &[true; 4], second(10));
+        assert_eq!(components.epoch(), epoch);
+        components.update(&active, &[true, true, true, false], second(11));
+        assert_eq!(components.all()[0].since, second(9), "one left, the others stay together");
+        components.update(&active, &[true; 4], second(12));
+        assert_eq!(components.all()[0].since, second(12), "one came back");
+        assert_eq!(members(&components), [vec![0, 1, 2, 3]]);
+    }
+}

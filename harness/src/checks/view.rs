@@ -254,10 +254,9 @@ impl View {
         match answer {
             Answer::Pool(pool) => node.pool = Some(pool.clone()),
             Answer::Peers(peers) => node.peers = Some(peers.clone()),
-            Answer::Ledger(ledger) => {
-                if node.ledger.as_ref().is_none_or(|known| known.tip.hash == ledger.tip.hash) {
-                    node.ledger = Some(ledger.clone());
-                }
+            // An answer may have been overtaken by a move that is known already.
+            Answer::Ledger(ledger) if node.ledger.as_ref().is_none_or(|known| known.tip.hash == ledger.tip.hash) => {
+                node.ledger = Some(ledger.clone());
             }
             _ => {}
         }
