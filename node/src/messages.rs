@@ -3,7 +3,6 @@
 //! Messages are told, never asked: nobody waits for an answer, and a mailbox is first in, first out. Every item that
 //! came from somewhere (a [`Source`]) gets exactly one [`Verdict`].
 #![allow(missing_docs)] // every message is documented; its fields are what its sentence names
-#![allow(missing_docs)] // of fields: a variant's sentence names them
 
 use std::sync::Arc;
 

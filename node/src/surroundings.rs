@@ -73,11 +73,14 @@ impl VirtualWork for RealWork {
 
 /// Where the trace of a run is fed: `kind` names what it is, `bytes` stand for its content.
 #[derive(Clone, Default)]
-pub struct Trace(Option<Arc<dyn Fn(&'static str, &[u8]) + Send + Sync>>);
+pub struct Trace(Option<Sink>);
+
+/// Who hears a trace.
+pub type Sink = Arc<dyn Fn(&'static str, &[u8]) + Send + Sync>;
 
 impl Trace {
     /// A trace that feeds `sink`.
-    pub fn to(sink: Arc<dyn Fn(&'static str, &[u8]) + Send + Sync>) -> Self {
+    pub fn to(sink: Sink) -> Self {
         Self(Some(sink))
     }
 

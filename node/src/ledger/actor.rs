@@ -1,7 +1,7 @@
 //! Ledger, the actor. Network, Miner, Mempool and the door tell it blocks, headers, transactions and questions.
 //! It tells Mempool candidates and tips, and Network verdicts, tips, wants and what peers asked for.
 //!
-//! Durable before told: everything goes through [`LedgerActor::settle`], which syncs first. When the store fails
+//! Durable before told: everything goes through `settle`, which syncs first. When the store fails
 //! nothing is told any more.
 
 use std::sync::Arc;

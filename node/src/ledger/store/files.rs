@@ -30,8 +30,9 @@ impl FileStore {
     pub fn open(folder: &Path) -> Result<Self, StoreFailure> {
         let failure = |error| StoreFailure::new("open", error);
         fs::create_dir_all(folder).map_err(failure)?;
-        let (blocks, block_damage) = BlockFile::open(&folder.join(BLOCK_FILE)).map_err(failure)?;
+        // The records first: they are locked, and nobody may cut off what another is just appending.
         let (records, record_damage) = Records::open(&folder.join(RECORDS))?;
+        let (blocks, block_damage) = BlockFile::open(&folder.join(BLOCK_FILE)).map_err(failure)?;
         let damage = [block_damage.map(|damage| format!("block file: {damage}")), record_damage];
         let damage = damage.into_iter().flatten().collect::<Vec<_>>().join("; ");
         Ok(Self { blocks, records, damage: Some(damage).filter(|damage| !damage.is_empty()) })

@@ -3,9 +3,13 @@
 //! sled survives the end of a process at any point, but panics or reports corruption when its own file was cut or
 //! altered. Every call into it is caught, and a tree that cannot be read whole counts as damaged.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use bitcoin::OutPoint;
 use sled::{Batch, Db};
@@ -18,6 +22,11 @@ use crate::ledger::coins::Standing;
 /// Bytes of sled's cache: the working set of a lab's chain many times over, a fraction of sled's own default.
 const CACHE_BYTES: u64 = 16 << 20;
 
+/// The file that sled locks.
+const SLED_FILE: &str = "db";
+/// How long a store may take to be let go of by the one who closed it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The record tree of a store.
 pub(super) struct Records {
     /// There until this is dropped: sled may panic even then.
@@ -25,16 +34,24 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Opens or makes the tree; one that cannot be read whole is deleted, made anew, and said to be damaged.
+    /// Opens or makes the tree; one that cannot be read whole is deleted, made anew, and said to be damaged. One that
+    /// cannot be opened for another reason (it is open elsewhere, the disk is full) is left alone.
     pub(super) fn open(folder: &Path) -> Result<(Self, Option<String>), StoreFailure> {
-        let opened = open(folder).and_then(|db| {
-            let this = Self { db: Some(db) };
-            this.read_whole().map(|()| this)
-        });
-        match opened {
-            Ok(this) => Ok((this, None)),
-            Err(damage) => Ok((Self::anew(folder)?, Some(damage.to_string()))),
-        }
+        let damage = match open(folder) {
+            Ok(db) => {
+                let this = Self { db: Some(db) };
+                match this.read_whole() {
+                    Ok(()) => return Ok((this, None)),
+                    Err(failure) => failure.to_string(),
+                }
+            }
+            Err(Trouble::Damaged(why)) => why,
+            Err(trouble) => return Err(trouble.doing("open")),
+        };
+        wait_until_let_go(folder)?;
+        fs::remove_dir_all(folder).map_err(|error| StoreFailure::new("delete the damaged records", error))?;
+        let db = open(folder).map_err(|trouble| trouble.doing("open"))?;
+        Ok((Self { db: Some(db) }, Some(damage)))
     }
 
     /// Deletes everything.
@@ -93,11 +110,6 @@ impl Records {
         self.call("sync", |db| db.flush()).map(drop)
     }
 
-    fn anew(folder: &Path) -> Result<Self, StoreFailure> {
-        fs::remove_dir_all(folder).map_err(|error| StoreFailure::new("delete the damaged records", error))?;
-        Ok(Self { db: Some(open(folder)?) })
-    }
-
     /// Reads every record, so that damage is known before anything is built on it.
     fn read_whole(&self) -> Result<(), StoreFailure> {
         self.each(HEADERS, |_, _: HeaderRecord| true)?;
@@ -108,12 +120,12 @@ impl Records {
 
     fn call<T>(&self, doing: &'static str, call: impl FnOnce(&Db) -> sled::Result<T>) -> Result<T, StoreFailure> {
         let db = self.db.as_ref().ok_or_else(|| StoreFailure::new(doing, "it is closed"))?;
-        guarded(doing, || call(db))
+        guarded(|| call(db)).map_err(|trouble| trouble.doing(doing))
     }
 
     fn each<R: Record>(&self, prefix: &[u8], mut show: impl FnMut(&[u8], R) -> bool) -> Result<(), StoreFailure> {
         let mut rows = self.call("read", |db| Ok(db.scan_prefix(prefix)))?;
-        while let Some((key, bytes)) = guarded("read", || rows.next().transpose())? {
+        while let Some((key, bytes)) = guarded(|| rows.next().transpose()).map_err(|trouble| trouble.doing("read"))? {
             let record = decode(&key, &bytes).ok_or_else(|| damaged(&key))?;
             if !show(&key, record) {
                 break;
@@ -126,12 +138,31 @@ impl Records {
 impl Drop for Records {
     fn drop(&mut self) {
         let db = self.db.take();
-        let _ = guarded("close", || db.map_or(Ok(0), |db| db.flush())); // there is nobody left to tell
+        let _ = guarded(|| db.map_or(Ok(0), |db| db.flush())); // there is nobody left to tell
     }
 }
 
-fn open(folder: &Path) -> Result<Db, StoreFailure> {
-    guarded("open", || sled::Config::new().path(folder).flush_every_ms(None).cache_capacity(CACHE_BYTES).open())
+fn open(folder: &Path) -> Result<Db, Trouble> {
+    let open = || sled::Config::new().path(folder).flush_every_ms(None).cache_capacity(CACHE_BYTES).open();
+    match guarded(open) {
+        Err(Trouble::Held) => {
+            wait_until_let_go(folder).map_err(|failure| Trouble::Failed(failure.why))?;
+            guarded(open)
+        }
+        opened => opened,
+    }
+}
+
+/// sled lets go of its file on threads of its own, some time after it was closed: waits for that, but not for another
+/// process that goes on using the store.
+fn wait_until_let_go(folder: &Path) -> Result<(), StoreFailure> {
+    let Ok(file) = File::open(folder.join(SLED_FILE)) else { return Ok(()) };
+    let (locked, waits) = mpsc::channel();
+    thread::spawn(move || locked.send(file.lock()));
+    match waits.recv_timeout(PATIENCE) {
+        Ok(lock) => lock.map_err(|error| StoreFailure::new("open", error)),
+        Err(_) => Err(StoreFailure::new("open", "it is open elsewhere")),
+    }
 }
 
 fn put<R: Record>(batch: &mut Batch, key: Vec<u8>, record: Option<&R>) {
@@ -148,14 +179,50 @@ fn damaged(key: &[u8]) -> StoreFailure {
     StoreFailure::new("read", format!("the record under {} is damaged", String::from_utf8_lossy(&key[..1])))
 }
 
-/// Calls into sled; its panics and its errors are a failure of the store.
-fn guarded<T>(doing: &'static str, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreFailure> {
+/// Why sled did not do what it was told.
+#[derive(Debug)]
+enum Trouble {
+    /// Its file is in use.
+    Held,
+    /// What it holds is not what it wrote.
+    Damaged(String),
+    /// Something else, such as a full disk.
+    Failed(String),
+}
+
+impl Trouble {
+    fn doing(self, doing: &'static str) -> StoreFailure {
+        match self {
+            Self::Held => StoreFailure::new(doing, "it is open elsewhere"),
+            Self::Damaged(why) | Self::Failed(why) => StoreFailure::new(doing, why),
+        }
+    }
+}
+
+impl From<sled::Error> for Trouble {
+    fn from(error: sled::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            sled::Error::Io(_) if text.contains("could not acquire lock") => Self::Held,
+            sled::Error::Io(error) => match error.kind() {
+                // What sled makes up itself on reading rubbish, and on finding less than it wrote.
+                ErrorKind::Other | ErrorKind::InvalidData | ErrorKind::InvalidInput => Self::Damaged(text),
+                ErrorKind::UnexpectedEof | ErrorKind::NotFound => Self::Damaged(text),
+                _ => Self::Failed(text),
+            },
+            _ => Self::Damaged(text),
+        }
+    }
+}
+
+/// Calls into sled; its panics are taken for damage, as they are what it answers altered files with.
+fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Trouble> {
     match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(done) => done.map_err(|error| StoreFailure::new(doing, error)),
+        Ok(done) => done.map_err(Trouble::from),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(StoreFailure::new(doing, text.unwrap_or("sled panicked")))
+            Err(Trouble::Damaged(text.unwrap_or("sled panicked").to_owned()))
         }
     }
 }

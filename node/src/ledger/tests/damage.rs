@@ -152,3 +152,26 @@ fn a_store_of_another_chain_is_not_touched() {
     assert!(open_as(&other).is_err());
     assert_eq!(open_as(&kept.rules).expect("opens").ledger.standing().tip, kept.state.tip);
 }
+
+#[test]
+fn a_frame_cut_short_by_a_crash_is_cut_off_without_a_word() {
+    let kept = kept();
+    let path = kept.folder.path().join(BLOCK_FILE);
+    let whole = fs::read(&path).expect("a file");
+    fs::write(&path, [&whole[..], &whole[..100]].concat()).expect("a file");
+    let mut opened = open(&kept.rules, FileStore::open(kept.folder.path()).expect("opens"));
+    assert_eq!((&opened.rebuilt, opened.replayed), (&None, 0), "it was never acknowledged");
+    assert_eq!(fs::read(&path).expect("a file"), whole);
+    kept.check(&mut opened);
+}
+
+#[test]
+fn a_store_that_is_in_use_is_left_alone() {
+    let kept = kept();
+    let ledger = open(&kept.rules, FileStore::open(kept.folder.path()).expect("opens")).ledger;
+    let refused = FileStore::open(kept.folder.path()).err().expect("somebody else has it");
+    assert_eq!(refused.why, "it is open elsewhere");
+    drop(ledger);
+    let opened = open(&kept.rules, FileStore::open(kept.folder.path()).expect("opens"));
+    assert_eq!((opened.rebuilt, opened.ledger.standing().tip), (None, kept.state.tip));
+}
