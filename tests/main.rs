@@ -1,18 +1,25 @@
 //! The stories: what a cluster does, told as tests. Each is one trial in a process of its own, because libp2p and tokio
 //! count per process and two simulations in one would differ from each alone.
 
+#![allow(unreachable_pub, clippy::print_stdout, clippy::print_stderr)] // a binary: nothing outside reaches in, and it talks to people
+
+mod experiments;
 mod stories;
 mod tell;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(story) = tell::asked_for() {
+    if let Ok(story) = std::env::var(tell::STORY) {
         return tell::in_this_process(&story, stories::ALL);
     }
+    if let Ok(job) = std::env::var(experiments::JOB) {
+        return experiments::in_this_process(&job);
+    }
     let arguments = libtest_mimic::Arguments::from_args();
-    let trials = stories::ALL
-        .iter()
-        .map(|story| libtest_mimic::Trial::test(story.name, move || tell::in_a_process(story)).with_kind("simulated"));
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let told = stories::ALL.iter().map(|story| {
+        libtest_mimic::Trial::test(story.name, move || tell::in_a_process(tell::STORY, story.name))
+            .with_kind("simulated")
+    });
+    libtest_mimic::run(&arguments, told.chain(experiments::trials()).collect()).exit_code()
 }

@@ -27,15 +27,10 @@ pub struct Told {
 /// A story being told.
 pub type Telling = Pin<Box<dyn Future<Output = Result<(), story::Failed>>>>;
 
-/// Which story this process is asked to tell.
-const ASKED: &str = "SCHISM_STORY";
+/// Where a process finds the name of the story it was started for.
+pub const STORY: &str = "SCHISM_STORY";
 /// A story that takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
-
-/// The story this process was started for.
-pub fn asked_for() -> Option<String> {
-    std::env::var(ASKED).ok()
-}
 
 /// Tells a story here.
 pub fn in_this_process(name: &str, all: &'static [Told]) -> ExitCode {
@@ -77,10 +72,10 @@ pub fn in_this_process(name: &str, all: &'static [Told]) -> ExitCode {
     }
 }
 
-/// Tells a story in a process of its own and waits for its end, or for the deadline.
-pub fn in_a_process(told: &Told) -> Result<(), Failed> {
+/// Starts this binary again with one variable set, and waits for its end or for the deadline.
+pub fn in_a_process(variable: &str, value: &str) -> Result<(), Failed> {
     let mut child = Command::new(std::env::current_exe()?)
-        .env(ASKED, told.name)
+        .env(variable, value)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -100,7 +95,7 @@ pub fn in_a_process(told: &Told) -> Result<(), Failed> {
         child.kill()?;
     }
     let status = child.wait()?;
-    let repeat = format!("repeat with: {ASKED}={} cargo test --test stories", told.name);
+    let repeat = format!("repeat with: {variable}='{value}' cargo test --test stories");
     match said {
         Err(_) => Err(format!("did not end within {DEADLINE:?}; {repeat}").into()),
         Ok(_) if status.success() => Ok(()),

@@ -57,10 +57,9 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// Expands a topology: wallets, identities and links are drawn from `seed`; the chain's interval is multiplied by
+    /// The plan of a topology under `seed`, from which wallets are drawn too; the chain's interval is multiplied by
     /// `pace`.
-    pub fn of(topology: &Topology, seed: u64, pace: f64) -> Self {
-        let plan = topology.plan(seed);
+    pub fn of(topology: &Topology, plan: Plan, seed: u64, pace: f64) -> Self {
         let allocations = payments::allocations(seed);
         let places = (0..plan.nodes.len()).map(|position| {
             let node = &plan.nodes[position];
@@ -115,11 +114,16 @@ impl<B: Backend> Cluster<B> {
     /// When one cannot be started; the others are left as they are.
     pub async fn start(&mut self) -> Result<(), String> {
         for node in 0..self.states.len() {
-            if self.plan.nodes[node].starts == Starts::WithCluster && self.states[node] == State::Absent {
+            if self.starts_with_cluster(node) && self.states[node] == State::Absent {
                 self.begin(node).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a node starts with the cluster, and not with a step or later.
+    pub fn starts_with_cluster(&self, node: usize) -> bool {
+        self.plan.nodes[node].starts == Starts::WithCluster
     }
 
     /// Time since the cluster began, on the nodes' clock.

@@ -18,4 +18,10 @@ pub const ALL: &[Told] = &[
         seed: 7,
         tell: |story| Box::pin(agreement::halves_agree_after_meeting(story)),
     },
+    Told {
+        name: "a_hundred_nodes_agree",
+        topology: "mesh-100.yaml",
+        seed: 1,
+        tell: |story| Box::pin(agreement::ten_nodes_agree(story)),
+    },
 ];

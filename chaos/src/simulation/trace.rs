@@ -218,26 +218,16 @@ mod tests {
         assert_eq!(compare(&path("left"), &path("left")).unwrap(), None);
     }
 
-    fn hash(items: &[(&'static str, &[u8])]) -> String {
-        let recorder = Recorder::new();
-        items.iter().for_each(|(kind, content)| recorder.note(NodeIndex(0), kind, content));
-        recorder.summary().unwrap().hash
-    }
-
     #[test]
     fn moving_a_byte_between_neighbours_changes_the_hash() {
-        let one = hash(&[("a", b"xy"), ("a", b"z")]);
-        assert_ne!(one, hash(&[("a", b"x"), ("a", b"yz")]));
-        assert_ne!(one, hash(&[("ax", b"y"), ("a", b"z")]));
-        assert_eq!(one, hash(&[("a", b"xy"), ("a", b"z")]));
-    }
-
-    #[test]
-    fn content_that_looks_like_an_item_is_not_one() {
-        // Time, node, and a kind of one byte: with and without a length, whichever the chain may leave out.
-        let head = [[0; 10].as_slice(), &[1], b"a"].concat();
-        let two = hash(&[("a", b"x"), ("a", b"z")]);
-        assert_ne!(two, hash(&[("a", &[b"x".as_slice(), &head, b"z"].concat())]));
-        assert_ne!(two, hash(&[("a", &[b"x".as_slice(), &head, &1u64.to_be_bytes(), b"z"].concat())]));
+        let hash = |items: [(&'static str, &[u8]); 2]| {
+            let recorder = Recorder::new();
+            items.iter().for_each(|(kind, content)| recorder.note(NodeIndex(0), kind, content));
+            recorder.summary().unwrap().hash
+        };
+        let one = hash([("a", b"xy"), ("a", b"z")]);
+        assert_ne!(one, hash([("a", b"x"), ("a", b"yz")]));
+        assert_ne!(one, hash([("ax", b"y"), ("a", b"z")]));
+        assert_eq!(one, hash([("a", b"xy"), ("a", b"z")]));
     }
 }

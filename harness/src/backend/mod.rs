@@ -86,6 +86,12 @@ pub trait Backend {
     /// Names the nodes that one which is not started yet keeps a connection to.
     fn know(&mut self, node: usize, peers: Vec<usize>);
 
+    /// Frames that crossed links so far.
+    fn frames(&self) -> u64;
+
+    /// Signature checks that a memo shared by all nodes has answered so far.
+    fn memo_hits(&self) -> u64;
+
     /// Adds a node that was not in the plan; it is not started.
     fn add(&mut self, node: Place);
 

@@ -14,7 +14,7 @@ use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
 use schism_node::chain::{sign, template};
 use schism_node::clock::{Clock, LAB_EPOCH};
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
-use schism_node::control::{Answer, Event, Question};
+use schism_node::control::{Answer, Question};
 use schism_node::ledger::store::memory::{Disk, Shelf};
 use schism_node::ring::Ring;
 use schism_node::surroundings::{Spawner, Surroundings};
@@ -269,6 +269,14 @@ impl Backend for Simulated {
             clock_offset: f64::from(host.clock.unix_seconds()) - LAB_EPOCH.as_secs_f64() - self.now().as_secs_f64(),
             withheld: host.life.as_ref().map_or(0, |life| life.spawner.withheld()),
         }
+    }
+
+    fn frames(&self) -> u64 {
+        self.simulation.fabric().totals().sent
+    }
+
+    fn memo_hits(&self) -> u64 {
+        self.simulation.verifier().checked().remembered
     }
 
     fn know(&mut self, node: usize, peers: Vec<usize>) {

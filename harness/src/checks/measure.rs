@@ -125,13 +125,27 @@ impl Measure {
         }
     }
 
+    /// Payload bytes a node has served, over all its lives.
+    pub fn bytes_served(&self, node: usize) -> u64 {
+        self.counters.get(node).map_or(0, |counters| counters.served.total())
+    }
+
+    /// Signature checks a node has asked for, over all its lives.
+    pub fn verifications(&self, node: usize) -> u64 {
+        self.counters.get(node).map_or(0, |counters| counters.checks.total())
+    }
+
     fn each(&self, view: &View, which: impl Fn(&Counters) -> OverLives) -> Vec<f64> {
         let judged = view.nodes().iter().zip(&self.counters).filter(|(node, _)| node.judged && node.ledger.is_some());
-        judged.map(|(_, counters)| which(counters)).map(|counter| (counter.former + counter.now) as f64).collect()
+        judged.map(|(_, counters)| which(counters)).map(|counter| counter.total() as f64).collect()
     }
 }
 
 impl OverLives {
+    fn total(self) -> u64 {
+        self.former + self.now
+    }
+
     fn count(&mut self, now: u64) {
         if now < self.now {
             self.former += self.now;

@@ -7,45 +7,23 @@ use schism_chaos::progress::{self, Due, Now, Progress};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Start, Step};
 
-use super::{Broken, Run};
+use super::{Broken, Run, pose};
 use crate::backend::Backend;
-use crate::checks::Checks;
+use crate::checks::{Checks, Tempo, View};
 use crate::experiment::{Check, Experiment};
 use crate::payments::{Payment, Payments};
 use crate::timeline::{Happening, Intent};
-use crate::topology::Starts;
 
 /// How long nodes may take to find their first peers.
 const LINK_UP: Duration = Duration::from_secs(60);
 /// How often pools, peers and ledgers are sampled after the schedule, in block intervals.
 const SAMPLES_PER_INTERVAL: f64 = 2.0;
 
-/// The lengths of one experiment on one backend, as durations.
-#[derive(Clone, Copy, Debug)]
-pub struct Scale {
-    /// The time between blocks that the chain aims at, before any pace.
-    pub interval: Duration,
-    /// What every length is multiplied by.
-    pub pace: f64,
-}
-
-impl Scale {
-    /// A length as a duration.
-    pub fn of(&self, length: Length) -> Duration {
-        length.duration(self.interval, self.pace)
-    }
-
-    /// The time between blocks in this run.
-    pub fn paced_interval(&self) -> Duration {
-        self.interval.mul_f64(self.pace)
-    }
-}
-
 /// An experiment being played.
 pub struct Play<'a, B> {
     run: &'a mut Run<B>,
     experiment: &'a Experiment,
-    scale: Scale,
+    tempo: Tempo,
     progress: Progress,
     payments: Payments,
     /// When the next payment is due, since the load started.
@@ -57,34 +35,36 @@ pub struct Play<'a, B> {
 
 impl<'a, B: Backend> Play<'a, B> {
     /// An experiment that has not begun, on a run whose `always` checks are posed.
-    pub fn new(run: &'a mut Run<B>, experiment: &'a Experiment, scale: Scale, seed: u64) -> Self {
-        let progress = Progress::new(experiment.faults.clone(), scale.interval, scale.pace, seed);
+    pub fn new(run: &'a mut Run<B>, experiment: &'a Experiment, tempo: Tempo, seed: u64) -> Self {
+        let progress = Progress::new(experiment.faults.clone(), tempo.interval, tempo.pace, seed);
         let homes = homes(run, experiment, seed);
         let rules = run.cluster().rules(0).clone();
-        let (rate, conflicting) = (experiment.load.transactions.0 / scale.pace, experiment.load.conflicting.0);
+        let (rate, conflicting) = (experiment.load.transactions.0 / tempo.pace, experiment.load.conflicting.0);
         let mut payments = Payments::new(seed, &rules, &homes, rate, conflicting);
         let next_payment = payments.wait();
-        Self { run, experiment, scale, progress, payments, next_payment, fork_id: rules.at(1).fork_id, seen: None }
+        Self { run, experiment, tempo, progress, payments, next_payment, fork_id: rules.at(1).fork_id, seen: None }
     }
 
-    /// Plays it to its end. `pose` adds the checks of `finally` once everything is healed.
+    /// Plays it to its end. `pose` adds the checks of `finally` once everything is healed, given how many payments
+    /// they will see.
     ///
     /// # Errors
     /// When a node could not be started or the timeline not be written.
-    pub async fn play(mut self, pose: impl FnOnce(&mut Checks)) -> Result<Progress, Broken> {
+    pub async fn play(mut self, pose: impl FnOnce(&mut Checks, usize)) -> Result<Progress, Broken> {
         self.run.start(LINK_UP).await?;
         self.schedule().await?;
         let due = self.progress.finish();
         self.perform(due).await?;
-        pose(&mut self.run.checks);
+        let payers = self.payers();
+        pose(&mut self.run.checks, payers.len());
         self.run.record(self.run.cluster.now(), None, Happening::Healed)?;
-        self.finally().await?;
+        self.finally(payers).await?;
         Ok(self.progress)
     }
 
     /// Steps of the schedule and payments, as they fall due, until the last step is over and the duration has passed.
     async fn schedule(&mut self) -> Result<(), Broken> {
-        let duration = self.experiment.duration.map_or(Duration::ZERO, |length| self.scale.of(length));
+        let duration = self.experiment.duration.map_or(Duration::ZERO, |length| self.tempo.time(length));
         loop {
             self.poll().await?;
             self.pay().await?;
@@ -99,11 +79,15 @@ impl<'a, B: Backend> Play<'a, B> {
     }
 
     /// After the healing: goes on with the load until every check has seen what it waits for, or time is up.
-    async fn finally(&mut self) -> Result<(), Broken> {
+    async fn finally(&mut self, payers: Vec<usize>) -> Result<(), Broken> {
         let healed = self.run.now();
-        let deadline = healed + self.time_for_finally();
-        self.pay_from_each_side().await?;
-        let between = self.scale.paced_interval().div_f64(SAMPLES_PER_INTERVAL);
+        let deadline = healed + pose::time_for_finally(self.experiment, self.tempo);
+        for home in payers {
+            if let Some(payment) = self.payments.from_home(home, self.fork_id) {
+                self.submit(payment).await?;
+            }
+        }
+        let between = self.interval().div_f64(SAMPLES_PER_INTERVAL);
         let mut next_sample = healed;
         loop {
             self.pay().await?;
@@ -128,7 +112,7 @@ impl<'a, B: Backend> Play<'a, B> {
         if std::mem::replace(&mut self.seen, Some(seen)) == Some(seen) && !timely {
             return Ok(());
         }
-        let served = |view: &crate::checks::View, node: usize| {
+        let served = |view: &View, node: usize| {
             view.nodes().get(node).and_then(|node| node.peers.as_ref()).map_or(0, |peers| peers.bytes_served)
         };
         let nodes = self.run.cluster.described(|node| served(self.run.checks.view(), node));
@@ -179,72 +163,53 @@ impl<'a, B: Backend> Play<'a, B> {
         Ok(())
     }
 
-    /// One payment out of a wallet of each former side, for the check that asks whether payments still work.
-    async fn pay_from_each_side(&mut self) -> Result<(), Broken> {
+    /// Homes that pay once more when all is healed, one on each former side, where a check asks whether payments work.
+    fn payers(&mut self) -> Vec<usize> {
         if !self.experiment.finally.iter().any(|expectation| matches!(expectation.check, Check::Payment { .. })) {
-            return Ok(());
+            return Vec::new();
         }
-        let homes = self.payments.homes();
-        let mut sides = self.run.view().sides().to_vec();
-        if sides.is_empty() {
-            sides.push(homes.clone());
-        }
-        for side in sides {
-            let home = homes.iter().copied().find(|home| side.contains(home));
-            if let Some(payment) = home.and_then(|home| self.payments.from_home(home, self.fork_id)) {
-                self.submit(payment).await?;
-            }
-        }
-        Ok(())
+        let view = self.run.view();
+        let homes: Vec<usize> =
+            self.payments.homes().into_iter().filter(|&home| view.nodes()[home].expected()).collect();
+        let everyone = vec![homes.clone()];
+        let sides = if view.sides().is_empty() { &everyone } else { view.sides() };
+        sides.iter().filter_map(|side| homes.iter().copied().find(|home| side.contains(home))).collect()
     }
 
     /// A schedule that waits for something that never comes ends then.
     fn longest(&self) -> Duration {
-        let lengths = self.experiment.faults.iter().map(|step| longest(step, self.scale));
-        lengths.sum::<Duration>().max(self.scale.paced_interval() * 60)
+        let lengths = self.experiment.faults.iter().map(|step| longest(step, self.tempo));
+        lengths.sum::<Duration>().max(self.interval() * 60)
     }
 
-    /// How long `finally` may take: the most patient of its checks, and the blocks that are waited for besides.
-    fn time_for_finally(&self) -> Duration {
-        let patience = |check: &Check| match check {
-            Check::Converged { within, fresh_blocks, stable, .. } => {
-                self.scale.of(*within)
-                    + self.scale.of(*stable)
-                    + self.scale.of(Length::Blocks(f64::from(*fresh_blocks) * 4.0))
-            }
-            Check::Payment { confirmed_within, .. } => self.scale.of(*confirmed_within),
-            Check::PoolAgreement { within } => self.scale.of(*within),
-            Check::ChainGrowth { over, .. } => self.scale.of(*over),
-            _ => Duration::ZERO,
-        };
-        let longest = self.experiment.finally.iter().map(|expectation| patience(&expectation.check)).max();
-        longest.unwrap_or(Duration::ZERO) + self.scale.paced_interval()
+    fn interval(&self) -> Duration {
+        self.tempo.time(Length::Blocks(1.0))
     }
 }
 
 /// How long one step may take from the moment it could begin, were it to wait for nothing but time and blocks.
-fn longest(step: &Step, scale: Scale) -> Duration {
+fn longest(step: &Step, tempo: Tempo) -> Duration {
+    let interval = tempo.time(Length::Blocks(1.0));
     let start = match &step.trigger.start {
-        Start::At(length) => scale.of(*length),
-        Start::AtHeight(height) => scale.paced_interval() * *height,
+        Start::At(length) => tempo.time(*length),
+        Start::AtHeight(height) => interval * *height,
         Start::After(_) => Duration::ZERO,
     };
     let once = match &step.lasting {
-        Lasting::For(length) => scale.of(*length),
-        Lasting::Until(Start::At(length)) => scale.of(*length),
-        Lasting::Until(Start::AtHeight(height)) => scale.paced_interval() * *height,
+        Lasting::For(length) => tempo.time(*length),
+        Lasting::Until(Start::At(length)) => tempo.time(*length),
+        Lasting::Until(Start::AtHeight(height)) => interval * *height,
         _ => Duration::ZERO,
     };
-    let every = step.trigger.every.map_or(Duration::ZERO, |length| scale.of(length)).max(once);
+    let every = step.trigger.every.map_or(Duration::ZERO, |length| tempo.time(length)).max(once);
     // Blocks may take far longer than they should while hash power is split: the schedule's own patience, and some.
-    (start + scale.of(step.trigger.delay) + once + every * step.trigger.times.unwrap_or(0)) * (progress::PATIENCE + 1)
+    (start + tempo.time(step.trigger.delay) + once + every * step.trigger.times.unwrap_or(0)) * (progress::PATIENCE + 1)
 }
 
 /// Nodes that wallets submit to: whom the load's selector means at the start.
 fn homes<B: Backend>(run: &mut Run<B>, experiment: &Experiment, seed: u64) -> Vec<usize> {
     let nodes = run.cluster().described(|_| 0);
-    let present: Vec<usize> =
-        (0..nodes.len()).filter(|&node| run.cluster().plan().nodes[node].starts == Starts::WithCluster).collect();
+    let present: Vec<usize> = (0..nodes.len()).filter(|&node| run.cluster().starts_with_cluster(node)).collect();
     let meant = experiment.load.from.draw(&nodes, &[], seed).unwrap_or_default();
     let meant: Vec<usize> = meant.into_iter().filter(|node| present.contains(node)).collect();
     if meant.is_empty() { present } else { meant }

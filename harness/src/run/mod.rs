@@ -3,11 +3,13 @@
 //! - this file: the heart. What a node says, what is done to it and what users do all pass through [`Run::record`].
 //! - [`experiment`]: plays an experiment's schedule and asks for what must hold.
 //! - [`story`]: the same words for tests written in Rust.
+//! - [`pose`]: which checks are asked.
 //! - [`proof`]: counters before, during and after each fault, for the evidence.
 //! - [`outcome`]: what it all adds up to.
 
 pub mod experiment;
 pub mod outcome;
+pub mod pose;
 pub mod proof;
 pub mod story;
 
@@ -16,30 +18,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::{Transaction, Txid};
-use schism_chaos::progress::Act;
+use schism_chaos::effect::Effect;
+use schism_chaos::progress::{Act, Verb};
 use schism_node::control::{Event, Question};
 
 use crate::backend::Backend;
-use crate::checks::{Checks, Finding, View};
+use crate::checks::{Checks, Finding, Measure, View};
 use crate::cluster::{Cluster, State};
 use crate::report::TimelinePoint;
 use crate::timeline::{Entry, Happening, Intent, Load, Timeline};
 use proof::Proofs;
 
 /// Who is shown what happens while it happens: a progress bar.
-pub type Onlooker = Box<dyn FnMut(&View, &Entry)>;
+pub type Onlooker = Box<dyn FnMut(&View, &Entry) + Send>;
 
 /// A cluster under observation.
 pub struct Run<B> {
     cluster: Cluster<B>,
     checks: Checks,
     timeline: Timeline<Box<dyn Write + Send>>,
+    measure: Measure,
     proofs: Proofs,
     onlooker: Onlooker,
     heights: Vec<TimelinePoint>,
-    submitted: u64,
     best_height: u32,
     refused: Vec<Txid>,
+    unhealed: Vec<usize>,
     /// When the load started: what a schedule's times count from.
     began: Duration,
 }
@@ -63,14 +67,20 @@ impl<B: Backend> Run<B> {
             cluster,
             checks,
             timeline: Timeline::new(names, out),
+            measure: Measure::default(),
             proofs: Proofs::default(),
             onlooker,
             heights: Vec::new(),
-            submitted: 0,
             best_height: 0,
             refused: Vec::new(),
+            unhealed: Vec::new(),
             began: Duration::ZERO,
         }
+    }
+
+    /// Makes the healing of these steps do nothing, though the schedule and the checks take it to happen: a control.
+    pub fn never_heal(&mut self, steps: Vec<usize>) {
+        self.unhealed = steps;
     }
 
     /// Starts the nodes and waits until each has a peer, or for as long as `patience`.
@@ -149,9 +159,17 @@ impl<B: Backend> Run<B> {
     pub async fn perform(&mut self, act: Act) -> Result<(), Broken> {
         self.catch_up().await?;
         self.proofs.before(&act, &self.cluster, self.checks.view());
-        // The checks must know of a fault before the first event it causes.
-        self.record(self.cluster.now(), None, Happening::Acted(act.clone()))?;
-        self.cluster.perform(&act).await.map_err(Broken::Backend)?;
+        let healed = act.verb == Verb::Apply || !self.unhealed.contains(&act.fault.step);
+        // A link that is not mended stays cut for the checks of safety too: they ask only among the connected. A node
+        // that does not come back is missed.
+        let of_links = act.effects.iter().any(|effect| matches!(effect, Effect::Links { .. }));
+        if healed || !of_links {
+            // The checks must know of a fault before the first event it causes.
+            self.record(self.cluster.now(), None, Happening::Acted(act.clone()))?;
+        }
+        if healed {
+            self.cluster.perform(&act).await.map_err(Broken::Backend)?;
+        }
         self.proofs.after(&act, &self.cluster, self.checks.view());
         Ok(())
     }
@@ -165,7 +183,6 @@ impl<B: Backend> Run<B> {
         let txid = transaction.compute_txid();
         let submitted = Load::Submitted { transaction: Arc::new(transaction.clone()), intent };
         self.record(self.cluster.now(), Some(node), Happening::Load(submitted))?;
-        self.submitted += 1;
         let told = self.cluster.backend().tell(node, Question::Submit { transaction });
         if !told {
             let refused = Load::Refused { txid, reason: "the node does not run".to_owned() };
@@ -221,6 +238,7 @@ impl<B: Backend> Run<B> {
         for finding in self.checks.feed(&entry) {
             self.timeline.write(&Entry { at: entry.at, node: finding.node, what: Happening::Found(finding) })?;
         }
+        self.measure.feed(self.checks.view(), &entry);
         self.proofs.notice(&entry, self.checks.view());
         (self.onlooker)(self.checks.view(), &entry);
         Ok(())

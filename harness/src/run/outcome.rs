@@ -1,1 +1,140 @@
+//! The outcome: what a run adds up to, in the one value that every report is printed from.
 
+use schism_chaos::selector::Role;
+
+use super::{Broken, Run};
+use crate::backend::Backend;
+use crate::checks::Finding;
+use crate::cluster::State;
+use crate::report::{
+    Evidence, Measured, NodeRow, Requirement, RequirementState, TimelineFault, TimelinePoint, Verdict, Violation,
+};
+use crate::timeline::{Entry, Happening};
+
+/// What a run found, before anything is known about the process it ran in.
+pub struct Outcome {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why, when it did not pass.
+    pub why: Option<String>,
+    /// What was measured.
+    pub measured: Measured,
+    /// What each step of the schedule left.
+    pub evidence: Vec<Evidence>,
+    /// What was violated or stalled.
+    pub violations: Vec<Violation>,
+    /// Every check with what it saw.
+    pub checks: Vec<Requirement>,
+    /// Every node at the end.
+    pub nodes: Vec<NodeRow>,
+    /// Best heights over time.
+    pub heights: Vec<TimelinePoint>,
+    /// When faults acted.
+    pub fault_bars: Vec<TimelineFault>,
+    /// Seconds on the nodes' clock.
+    pub virtual_seconds: f64,
+}
+
+impl<B: Backend> Run<B> {
+    /// Ends the run: the checks have their last word, and everything is added up.
+    ///
+    /// # Errors
+    /// When the timeline could not be written.
+    pub fn outcome(mut self, evidence: Vec<Evidence>) -> Result<Outcome, Broken> {
+        let now = self.now();
+        for finding in self.checks.end(now) {
+            self.timeline.write(&Entry { at: now, node: finding.node, what: Happening::Found(finding) })?;
+        }
+        let view = self.checks.view();
+        let mut measured = self.measure.measured(view);
+        measured.frames = self.cluster.backend().frames();
+        measured.memo_hits = self.cluster.backend().memo_hits();
+        let figures = self.checks.figures();
+        measured.seconds_to_converge =
+            figures.iter().find(|(name, _)| *name == "seconds_to_converge").map(|(_, value)| *value);
+        let violations: Vec<Violation> = self.checks.findings().iter().map(|found| self.violation(found)).collect();
+        let worst = self.checks.findings().iter().min_by_key(|finding| finding.verdict);
+        let missing = evidence.iter().find_map(missing);
+        let (verdict, why) = match (worst, missing) {
+            (Some(finding), _) => (finding.verdict, Some(format!("{}: {}", finding.check, finding.what))),
+            (None, Some(missing)) => (Verdict::Inconclusive, Some(missing)),
+            (None, None) => (Verdict::Passed, None),
+        };
+        let checks = self.checks.posed().map(|(check, findings)| Requirement {
+            name: check.name().to_owned(),
+            asked: check.asked(),
+            seen: check.seen(),
+            state: if findings == 0 { RequirementState::Met } else { RequirementState::Missing },
+        });
+        let fault_bars = evidence.iter().flat_map(|evidence| {
+            let step = evidence.step.clone();
+            evidence.acted.iter().map(move |&(from, to)| TimelineFault { step: step.clone(), from, to })
+        });
+        Ok(Outcome {
+            verdict,
+            why,
+            measured,
+            violations,
+            checks: checks.collect(),
+            nodes: self.rows(),
+            fault_bars: fault_bars.collect(),
+            evidence,
+            heights: self.heights,
+            virtual_seconds: now.as_secs_f64(),
+        })
+    }
+
+    fn violation(&self, finding: &Finding) -> Violation {
+        Violation {
+            at: finding.at.as_secs_f64(),
+            check: finding.check.to_owned(),
+            node: finding.node.map(|node| self.checks.view().name(node).to_owned()),
+            block: finding.block.map(|block| block.to_string()),
+            what: finding.what.clone(),
+        }
+    }
+
+    fn rows(&self) -> Vec<NodeRow> {
+        let view = self.checks.view();
+        let row = |(position, node): (usize, &crate::checks::NodeView)| NodeRow {
+            name: node.name.clone(),
+            role: role(self.cluster.plan().nodes[position].role).to_owned(),
+            state: state(self.cluster.state(position)).to_owned(),
+            height: node.ledger.as_ref().map_or(0, |ledger| ledger.tip.height),
+            tip: node.ledger.as_ref().map_or_else(String::new, |ledger| ledger.tip.hash.to_string()),
+            digest: node.ledger.as_ref().map_or_else(String::new, |ledger| ledger.digest.clone()),
+            peers: node.peers.as_ref().map_or(0, |peers| peers.connected.len() as u32),
+            pool: node.pool.as_ref().map_or(0, |pool| pool.transactions.len() as u32),
+            mined: node.mined,
+            bytes_served: self.measure.bytes_served(position),
+            verifications: self.measure.verifications(position),
+        };
+        view.nodes().iter().enumerate().map(row).collect()
+    }
+}
+
+/// The first thing asked of a step's evidence that was not seen, as a sentence.
+fn missing(evidence: &Evidence) -> Option<String> {
+    let missing = evidence.requirements.iter().find(|requirement| requirement.state != RequirementState::Met)?;
+    Some(format!("{} is not proven {}: {}", evidence.step, missing.name, missing.seen))
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Miner => "miner",
+        Role::Full => "full",
+        Role::Light => "light",
+        Role::Coordinator => "coordinator",
+        Role::Adversary => "adversary",
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Absent => "not started",
+        State::Alive => "alive",
+        State::Frozen => "frozen",
+        State::Dead => "dead",
+        State::Gone => "destroyed",
+    }
+}

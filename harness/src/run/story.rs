@@ -27,7 +27,7 @@ use schism_node::control::{Answer, Question};
 use super::{Broken, Run};
 use crate::backend::Backend;
 use crate::backend::simulated::Simulated;
-use crate::checks::{Checks, View, Wiring};
+use crate::checks::{Checks, View};
 use crate::cluster::{Blueprint, Cluster};
 use crate::payments::Payments;
 use crate::timeline::Intent;
@@ -102,7 +102,7 @@ impl Story<Simulated> {
 impl<B: Backend> Story<B> {
     /// A story on this backend.
     pub fn on(backend: B, topology: &Topology, seed: u64) -> Self {
-        let cluster = Cluster::new(backend, Blueprint::of(topology, seed, 1.0));
+        let cluster = Cluster::new(backend, Blueprint::of(topology, topology.plan(seed), seed, 1.0));
         let rules = cluster.rules(0).clone();
         let homes: Vec<usize> = (0..cluster.plan().nodes.len()).collect();
         let view = View::new(&cluster.described(|_| 0), cluster.wiring(), &rules.genesis);

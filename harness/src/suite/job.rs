@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use schism_chaos::simulation::Fidelity;
 use serde::{Deserialize, Serialize};
 
 use super::folder::RunFolder;
@@ -26,6 +27,9 @@ pub struct Job {
     pub seed: u64,
     /// Where it runs.
     pub backend: Backend,
+    /// How much of the wire is real, where it is simulated.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// Which of the file's controls it is, counted from 1; nothing: the experiment itself.
     pub control: Option<usize>,
     /// Where run folders are made; nothing: none is.
@@ -112,8 +116,14 @@ impl Job {
         controlled.seed = self.seed;
         controlled.name = self.title();
         let without = control.as_ref().and_then(|control| control.without.as_ref());
-        let setup =
-            Setup { backend: self.backend, without, folder: folder.as_ref(), trace: self.trace, repeat: self.repeat() };
+        let setup = Setup {
+            backend: self.backend,
+            fidelity: self.fidelity,
+            without,
+            folder: folder.as_ref(),
+            trace: self.trace,
+            repeat: self.repeat(),
+        };
         let mut results = play(&controlled, &setup, show);
         if let Some(control) = &control {
             judge(&mut results, control);
@@ -134,6 +144,9 @@ impl Job {
         words.extend(["--seed".to_owned(), self.seed.to_string()]);
         if self.backend != Backend::default() {
             words.extend(["--backend".to_owned(), self.backend.to_string()]);
+        }
+        if self.fidelity == Fidelity::Wire {
+            words.extend(["--fidelity".to_owned(), "wire".to_owned()]);
         }
         for setting in &self.settings {
             words.extend(["--set".to_owned(), quoted(setting)]);
@@ -216,6 +229,7 @@ mod tests {
             settings: vec!["load.transactions=2/s".into(), "partition=half of role:miner".into()],
             seed: 7,
             backend: Backend::Simulated,
+            fidelity: Fidelity::Memory,
             control: None,
             runs: None,
             trace: false,

@@ -1,0 +1,123 @@
+//! Poses the checks an experiment asks for, and those that are asked of every run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schism_chaos::draw::NodeDescription;
+use schism_chaos::quantity::Length;
+use schism_chaos::selector::Selector;
+use schism_node::chain::Rules;
+
+use crate::checks::{self, Checks, Of, Tempo};
+use crate::experiment::{Check, Expectation, Experiment, Scope};
+
+/// What checks are made of besides what the file says.
+pub struct Means {
+    /// The rules that most nodes follow.
+    pub rules: Arc<Rules>,
+    /// How lengths become times.
+    pub tempo: Tempo,
+    /// The nodes, newcomers included.
+    pub nodes: Vec<NodeDescription>,
+    /// Every draw of a selector comes from it.
+    pub seed: u64,
+}
+
+/// Poses every check but payments. Those of `finally` look on from the start too: they begin to ask at the healing.
+pub fn from_the_start(checks: &mut Checks, experiment: &Experiment, means: &Means) {
+    // What fork choice and signatures mean is asked whether a file says so or not.
+    checks.pose(Box::new(checks::MostWork::default()));
+    checks.pose(Box::new(checks::NoForgery::default()));
+    for expectation in &experiment.always {
+        checks.pose(means.check(expectation, false, 0));
+    }
+    for expectation in experiment.finally.iter().filter(|expectation| !is_payment(expectation)) {
+        checks.pose(means.check(expectation, true, 0));
+    }
+}
+
+/// Poses the checks of payments, of which so many will be made; just before the healing is recorded.
+pub fn payments(checks: &mut Checks, experiment: &Experiment, means: &Means, count: usize) {
+    for expectation in experiment.finally.iter().filter(|expectation| is_payment(expectation)) {
+        checks.pose(means.check(expectation, true, count));
+    }
+}
+
+fn is_payment(expectation: &Expectation) -> bool {
+    matches!(expectation.check, Check::Payment { .. })
+}
+
+impl Means {
+    fn check(&self, expectation: &Expectation, finally: bool, payments: usize) -> Box<dyn checks::Check> {
+        let of = expectation.of.as_ref().map_or(Of::Everyone, |selector| Of::Nodes(self.draw(selector)));
+        let tempo = self.tempo;
+        match &expectation.check {
+            Check::Agreement => Box::new(checks::Agreement::of(of)),
+            Check::CommonPrefix { k, within } => {
+                let connected_for = match within {
+                    Scope::Connected { since } => Some(tempo.time(*since)),
+                    Scope::Everyone => None,
+                };
+                Box::new(checks::CommonPrefix::new(*k, connected_for).among(of))
+            }
+            Check::ChainGrowth { at_least, over } => {
+                Box::new(checks::ChainGrowth::new(at_least.0, tempo.time(*over), tempo, finally).among(of))
+            }
+            Check::ChainQuality { at_least, over } => Box::new(checks::ChainQuality::new(at_least.0, *over).among(of)),
+            Check::Supply => Box::new(checks::Supply::new(self.rules.clone()).among(of)),
+            Check::NoDoubleSpend => Box::new(checks::NoDoubleSpend::default().among(of)),
+            Check::NoLostConfirmed { depth } => Box::new(checks::NoLostConfirmed::new(*depth, of)),
+            Check::PoolAgreement { within } => Box::new(checks::PoolAgreement::new(of, *within, tempo)),
+            Check::BoundedPeersData { pool } => {
+                Box::new(checks::BoundedPeersData::new(pool.map(|size| size.0 as usize)))
+            }
+            Check::Converged { within, fresh_blocks, from_each_side, stable } => {
+                let asked = checks::Asked {
+                    within: *within,
+                    fresh_blocks: *fresh_blocks,
+                    from_each_side: *from_each_side,
+                    stable: *stable,
+                };
+                Box::new(checks::Converged::new(of, asked, tempo))
+            }
+            Check::Payment { confirmed_within, .. } => {
+                Box::new(checks::Payment::new(of, payments, *confirmed_within, tempo))
+            }
+            Check::Served { to, by_at_least, by, while_syncing } => {
+                let by = by.as_ref().map(|by| self.draw(by));
+                Box::new(checks::Served::new(self.draw(to), *by_at_least, by, *while_syncing))
+            }
+            Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo)),
+        }
+    }
+
+    /// Whom a selector means, whether or not they are there yet.
+    fn draw(&self, selector: &Selector) -> Vec<usize> {
+        let mut nodes = self.nodes.clone();
+        nodes.iter_mut().for_each(|node| node.state = schism_chaos::draw::NodeState::Alive);
+        selector.draw(&nodes, &[], self.seed).unwrap_or_default()
+    }
+}
+
+/// How long `finally` may take: the most patient of its checks. Blocks come in bursts and lulls, so that lengths in
+/// blocks are given six times the time they should take; the checks themselves are stricter.
+pub fn time_for_finally(experiment: &Experiment, tempo: Tempo) -> Duration {
+    const LULL: f64 = 6.0;
+    let time = |length: Length| match length {
+        Length::Time(_) => tempo.time(length),
+        Length::Blocks(_) => tempo.time(length).mul_f64(LULL),
+    };
+    let patience = |check: &Check| match check {
+        Check::Converged { within, fresh_blocks, from_each_side, stable } => {
+            // Each side's fresh blocks are waited for, and a side may be small.
+            let sides = if *from_each_side { 6.0 } else { 1.0 };
+            time(*within) + time(*stable) + time(Length::Blocks(f64::from(*fresh_blocks) * sides))
+        }
+        Check::Payment { confirmed_within, .. } => time(*confirmed_within),
+        Check::PoolAgreement { within } => time(*within),
+        Check::ChainGrowth { over, .. } => tempo.time(*over),
+        _ => Duration::ZERO,
+    };
+    let longest = experiment.finally.iter().map(|expectation| patience(&expectation.check)).max();
+    longest.unwrap_or_default() + time(Length::Blocks(1.0))
+}

@@ -1,0 +1,60 @@
+//! Every experiment in `chaos/` under its own seed passes, and each of its controls ends as its file says.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::Trial;
+use schism::report::{Colour, text};
+use schism::suite::{self, Backend, Job};
+use schism_chaos::simulation::Fidelity;
+
+use crate::tell;
+
+/// Where a process finds the job it was started for.
+pub const JOB: &str = "SCHISM_JOB";
+
+/// One trial an experiment and one a control.
+pub fn trials() -> Vec<Trial> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaos");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .expect("the experiments are part of the project")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files.into_iter().flat_map(|file| of_file(&file)).collect()
+}
+
+fn of_file(file: &Path) -> Vec<Trial> {
+    let template = Job {
+        file: file.to_owned(),
+        name: String::new(),
+        settings: Vec::new(),
+        seed: 0,
+        backend: Backend::Simulated,
+        fidelity: Fidelity::Memory,
+        control: None,
+        runs: None,
+        trace: false,
+    };
+    match suite::plan(file, &template, None, true) {
+        Ok(jobs) => jobs.into_iter().map(trial).collect(),
+        Err(refusal) => {
+            let told = refusal.to_string();
+            vec![Trial::test(file.display().to_string(), move || Err(told.into()))]
+        }
+    }
+}
+
+fn trial(job: Job) -> Trial {
+    Trial::test(format!("experiment_{}", job.title()), move || tell::in_a_process(JOB, &serde_json::to_string(&job)?))
+        .with_kind("simulated")
+}
+
+/// Plays the job this process was started for.
+pub fn in_this_process(job: &str) -> ExitCode {
+    let job: Job = serde_json::from_str(job).expect("a job is handed over by this binary");
+    let results = job.work(Box::new(|_, _| {}));
+    println!("{}", text(&results, Colour::Never));
+    ExitCode::from(u8::try_from(results.verdict.exit_code()).unwrap_or(3))
+}
