@@ -3,11 +3,13 @@
 pub mod backend;
 pub mod checks;
 pub mod cluster;
+pub mod command;
 pub mod experiment;
 pub mod known;
 pub mod payments;
 pub mod report;
 pub mod run;
+pub mod schema;
 pub mod statistics;
 pub mod suite;
 pub mod timeline;

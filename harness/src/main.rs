@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command `schism`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    schism::command::main()
+}

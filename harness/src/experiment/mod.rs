@@ -1,5 +1,6 @@
 //! An experiment: a topology, what happens to it in time, and what must hold.
 
+mod catalogue;
 mod expect;
 mod kinds;
 mod load;
@@ -8,6 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use catalogue::{CHECKS, CheckWord, said};
 pub use expect::{Check, Control, Expectation, Limits, Percentiles, Scope, Without};
 pub use load::{Load, Pace};
 pub use read::Combination;

@@ -7,6 +7,7 @@ mod job;
 mod play;
 
 pub use folder::RunFolder;
+pub(crate) use folder::unix_seconds;
 pub use job::{Backend, Job, plan};
 pub use play::{Setup, play};
 

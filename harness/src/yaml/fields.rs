@@ -163,7 +163,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The word somebody may have meant: at most a third of its letters wrong.
-pub(super) fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let distance = |candidate: &str| strsim::damerau_levenshtein(word, candidate);
     let near = |candidate: &&&'w str| distance(candidate) <= (candidate.len().max(word.len()) / 3).max(1);
     words.iter().filter(near).min_by_key(|candidate| distance(candidate)).copied()

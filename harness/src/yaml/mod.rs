@@ -8,6 +8,7 @@ mod scalar;
 mod setting;
 mod tree;
 
+pub(crate) use fields::closest;
 pub use fields::{Context, Fields};
 pub use print::{Printed, list, map, text};
 pub use problem::{Problem, Refusal, Source};

@@ -6,7 +6,7 @@ use schism_chaos::quantity::{Length, Share, Size};
 use schism_chaos::selector::Selector;
 
 use super::faults::Scope;
-use crate::experiment::{Check, Expectation, Limits, Percentiles, Scope as Within};
+use crate::experiment::{CHECKS, Check, CheckWord, Expectation, Limits, Percentiles, Scope as Within};
 use crate::yaml::{Context, Entry, Node, Value};
 
 /// Under which key a check stands.
@@ -15,23 +15,6 @@ pub(super) enum When {
     Always,
     Finally,
 }
-
-/// Every check, and where it may stand.
-const CHECKS: [(&str, &[When]); 13] = [
-    ("agreement", &[When::Always, When::Finally]),
-    ("common_prefix", &[When::Always]),
-    ("chain_growth", &[When::Always, When::Finally]),
-    ("chain_quality", &[When::Always, When::Finally]),
-    ("supply", &[When::Always, When::Finally]),
-    ("no_double_spend", &[When::Always, When::Finally]),
-    ("no_lost_confirmed", &[When::Always, When::Finally]),
-    ("bounded_peers_data", &[When::Always, When::Finally]),
-    ("pool_agreement", &[When::Finally]),
-    ("converged", &[When::Finally]),
-    ("payment", &[When::Finally]),
-    ("served", &[When::Finally]),
-    ("limits", &[When::Finally]),
-];
 
 /// Reads `always` or `finally`: checks, and under `only` checks that are asked of some nodes only.
 pub(super) fn read(context: &Context, node: &Node, scope: &Scope, when: When) -> Option<Vec<Expectation>> {
@@ -85,18 +68,19 @@ fn read_checks(context: &Context, entry: &Entry, scope: &Scope, when: When) -> V
 
 fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Option<Check> {
     let node = &entry.value;
-    match CHECKS.iter().find(|(name, _)| *name == entry.key) {
+    let fits = |check: &&CheckWord| if when == When::Always { check.always } else { check.finally };
+    match CHECKS.iter().find(|check| check.name == entry.key) {
         None => {
-            let words = CHECKS.iter().filter(|(_, places)| places.contains(&when)).map(|(name, _)| *name);
+            let words = CHECKS.iter().filter(fits).map(|check| check.name);
             context.unknown(entry.at, "check", &entry.key, words.chain(["only"]));
             return None;
         }
-        Some((name, places)) if !places.contains(&when) => {
+        Some(check) if !fits(&check) => {
             let (what, help) = match when {
                 When::Always => ("is asked at the end, not always", "move it to `finally`"),
                 When::Finally => ("is asked all the time, not at the end", "move it to `always`"),
             };
-            context.wrong(entry.at, format!("`{name}` {what}"), Some(help.into()));
+            context.wrong(entry.at, format!("`{}` {what}", check.name), Some(help.into()));
             return None;
         }
         Some(_) => {}

@@ -1,0 +1,162 @@
+//! Flags that `run` and `test` share: where, how often, under which seeds, and where results go.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use miette::{IntoDiagnostic, WrapErr, miette};
+
+use crate::report::{self, Inconclusive, Results, Verdict};
+use crate::suite::{Backend, Job, worst};
+
+/// What a run is given besides its file.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Flags {
+    /// Where nodes run: simulated, process or container
+    #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
+    backend: Backend,
+    /// Another seed than the file's
+    #[arg(long, env = "SCHISM_SEED")]
+    seed: Option<u64>,
+    /// So many seeds, from the first one on
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "SCHISM_SEEDS")]
+    seeds: Option<u64>,
+    /// Only the i-th of n equal parts of all runs: i/n
+    #[arg(long, env = "SCHISM_SHARD")]
+    shard: Option<Shard>,
+    /// Runs at once; as many as there are processors where nothing is said
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), env = "SCHISM_JOBS")]
+    jobs: Option<u16>,
+    /// Set something in the file: load.transactions=2/s
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    settings: Vec<String>,
+    /// Write JUnit to this file
+    #[arg(long, value_name = "PATH", env = "SCHISM_JUNIT")]
+    junit: Option<PathBuf>,
+    /// Where run folders are made
+    #[arg(long, value_name = "FOLDER", default_value = "runs", env = "SCHISM_RUNS")]
+    runs: PathBuf,
+    /// Keep the run folder of runs that passed, too, when there are several
+    #[arg(long)]
+    keep: bool,
+    /// Write the whole trace into the run folder, not its hash alone
+    #[arg(long)]
+    trace: bool,
+    /// What a run without evidence does: fail or warn
+    #[arg(long, default_value = "fail", value_parser = ["fail", "warn"])]
+    inconclusive: String,
+}
+
+/// One part of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shard {
+    number: usize,
+    of: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read = |part: &str| part.parse::<usize>().ok();
+        let parts = text.split_once('/').and_then(|(number, of)| Some((read(number)?, read(of)?)));
+        match parts {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("it is i/n, such as 1/4, with i from 1 to n".to_owned()),
+        }
+    }
+}
+
+impl Flags {
+    /// A job without a file, and whether it can be done at all.
+    pub(super) fn template(&self) -> miette::Result<Job> {
+        if self.backend != Backend::Simulated {
+            return Err(miette!(
+                help = "leave `--backend` out: the simulation runs the same node",
+                "the backend `{}` is not built yet, so nothing was started",
+                self.backend
+            ));
+        }
+        let mut settings = self.settings.clone();
+        settings.extend(self.seed.map(|seed| format!("seed={seed}")));
+        Ok(Job {
+            file: PathBuf::new(),
+            name: String::new(),
+            settings,
+            seed: 0,
+            backend: self.backend,
+            control: None,
+            runs: Some(self.runs.clone()),
+            trace: self.trace,
+        })
+    }
+
+    /// How many seeds.
+    pub(super) fn seeds(&self) -> Option<u64> {
+        self.seeds
+    }
+
+    /// This shard's part of all jobs.
+    pub(super) fn part(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let Some(shard) = self.shard else { return jobs };
+        let numbered = jobs.into_iter().enumerate();
+        numbered.filter(|(number, _)| number % shard.of == shard.number - 1).map(|(_, job)| job).collect()
+    }
+
+    /// Runs at once.
+    pub(super) fn parallel(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        self.jobs.map_or_else(processors, usize::from)
+    }
+
+    /// Whether a folder is to be kept: of whatever did not pass, always.
+    pub(super) fn tidy(&self, results: &Results, several: bool) {
+        if let Some(folder) = &results.folder
+            && several
+            && !self.keep
+            && results.verdict == Verdict::Passed
+        {
+            // What is left over does no harm.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+
+    /// Writes JUnit where asked, and says what to exit with.
+    pub(super) fn finish(&self, all: &[Results]) -> miette::Result<i32> {
+        let inconclusive = if self.inconclusive == "warn" { Inconclusive::Warns } else { Inconclusive::Fails };
+        if let Some(path) = &self.junit {
+            let text = report::junit(&all.iter().collect::<Vec<_>>(), inconclusive);
+            let written = std::fs::write(path, text).into_diagnostic();
+            written.wrap_err_with(|| format!("{} cannot be written", path.display()))?;
+        }
+        annotate(all);
+        let counts = |verdict: &Verdict| *verdict != Verdict::Inconclusive || inconclusive == Inconclusive::Fails;
+        Ok(worst(all.iter().map(|results| results.verdict).filter(counts)).exit_code())
+    }
+}
+
+/// Inside GitHub Actions what did not pass is shown beside the change, too.
+fn annotate(all: &[Results]) {
+    if std::env::var_os("GITHUB_ACTIONS").is_none() {
+        return;
+    }
+    for results in all.iter().filter(|results| results.verdict != Verdict::Passed) {
+        let level = if results.verdict == Verdict::Inconclusive { "warning" } else { "error" };
+        let why = results.why.as_deref().unwrap_or_default().replace('%', "%25").replace('\n', "%0A");
+        let (name, verdict) = (&results.experiment, results.verdict.word());
+        println!("::{level} title={name} {verdict}::{why} (repeat with: {})", results.repeat);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_share_all_runs_and_no_run_twice() {
+        assert_eq!("2/4".parse(), Ok(Shard { number: 2, of: 4 }));
+        for wrong in ["0/4", "5/4", "4", "a/b", "1/0"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The command line: one file per verb. Whatever is wrong with the usage, the files or the harness exits with 3.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the harness speaks")]
+
+mod completions;
+mod doctor;
+mod explain;
+mod flags;
+mod import;
+mod list;
+mod progress;
+mod run;
+mod schema;
+mod test;
+mod validate;
+mod worker;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::{Colour, Verdict};
+
+/// A laboratory for peer-to-peer money: clusters of real nodes, hurt on purpose.
+#[derive(Debug, Parser)]
+#[command(name = "schism", version, about, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    speech: Speech,
+}
+
+/// How the command speaks.
+#[derive(Clone, Copy, Debug, Args)]
+struct Speech {
+    /// Speak JSON, one object a line
+    #[arg(long, global = true, env = "SCHISM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    json: bool,
+    /// Say more: once for what happens, twice for what nodes log
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+impl Speech {
+    /// Colours are for terminals only, and for nobody who says NO_COLOR.
+    fn colour(self) -> Colour {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        if wanted && std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run experiments and say what became of them
+    Run(run::Arguments),
+    /// Run a suite: every experiment of folders and files, with its controls
+    Test(test::Arguments),
+    /// Check files without running them
+    Validate(validate::Arguments),
+    /// Print the JSON Schema of topologies or experiments
+    Schema(schema::Arguments),
+    /// Read a file of blocks or headers into a ledger
+    Import(import::Arguments),
+    /// List experiments, topologies, faults and checks
+    List(list::Arguments),
+    /// Explain a fault or a check
+    Explain(explain::Arguments),
+    /// Print completions for a shell
+    Completions(completions::Arguments),
+    /// Say what this machine can do
+    Doctor(doctor::Arguments),
+    /// Do one job for a parent process
+    #[command(hide = true, name = crate::suite::WORKER)]
+    Worker,
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    code(execute(std::env::args_os()))
+}
+
+/// Runs a command; what it exits with.
+fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    let command = match Command::try_parse_from(arguments) {
+        Ok(command) => command,
+        Err(error) => {
+            // Where there is nobody left to read it, the exit code still says it.
+            let _ = error.print();
+            return if error.use_stderr() { Verdict::Error.exit_code() } else { 0 };
+        }
+    };
+    let speech = command.speech;
+    let done = match command.verb {
+        Verb::Run(arguments) => run::run(&arguments, speech),
+        Verb::Test(arguments) => test::test(&arguments, speech),
+        Verb::Validate(arguments) => validate::validate(&arguments, speech),
+        Verb::Schema(arguments) => schema::schema(&arguments),
+        Verb::Import(arguments) => import::import(&arguments, speech),
+        Verb::List(arguments) => list::list(&arguments, speech),
+        Verb::Explain(arguments) => explain::explain(&arguments),
+        Verb::Completions(arguments) => completions::completions(&arguments),
+        Verb::Doctor(arguments) => doctor::doctor(&arguments, speech),
+        Verb::Worker => worker::work(),
+    };
+    done.unwrap_or_else(|report| {
+        eprintln!("{report:?}");
+        Verdict::Error.exit_code()
+    })
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn exits(words: &str) -> i32 {
+        execute(std::iter::once("schism").chain(words.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Command::command().debug_assert();
+    }
+
+    #[test]
+    fn what_clap_refuses_exits_with_3_and_help_with_0() {
+        assert_eq!(exits("run --sed 7 x.yaml"), 3);
+        assert_eq!(exits("fly"), 3);
+        assert_eq!(exits("run --backend moon x.yaml"), 3);
+        assert_eq!(exits("--help"), 0);
+        assert_eq!(exits("--version"), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_exits_with_3() {
+        assert_eq!(exits("validate no-such-file.yaml"), 3);
+        assert_eq!(exits("run no-such-file.yaml"), 3);
+        assert_eq!(exits("test no-such-folder"), 3);
+        assert_eq!(exits("import no-such-file.dat"), 3);
+    }
+
+    #[test]
+    fn a_backend_that_is_not_built_is_refused_before_anything_starts() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../chaos/partition-heals.yaml");
+        assert_eq!(exits(&format!("run --backend process {file}")), 3);
+        assert_eq!(exits(&format!("run --backend container {file}")), 3);
+    }
+
+    #[test]
+    fn shipped_files_are_valid_and_every_word_is_explained() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        assert_eq!(exits(&format!("--quiet validate {root}/chaos/churn.yaml {root}/topologies/pair.yaml")), 0);
+        assert_eq!(exits("explain churn"), 0);
+        assert_eq!(exits("explain converged"), 0);
+        assert_eq!(exits("explain chrun"), 3);
+    }
+}

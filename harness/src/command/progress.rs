@@ -1,0 +1,85 @@
+//! Progress: what a run shows while it goes on. On a terminal a line that moves, else a line for what happens.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use schism_chaos::progress::{Phase, Verb};
+
+use crate::checks::View;
+use crate::experiment::Experiment;
+use crate::run::Onlooker;
+use crate::timeline::{Entry, Happening};
+
+/// Shows a run of this experiment; `plain` lines where nobody watches.
+pub(super) fn show(experiment: &Experiment, quiet: bool) -> Onlooker {
+    if quiet {
+        return Box::new(|_, _| {});
+    }
+    let names: Vec<String> = experiment.faults.iter().map(|step| step.name.clone()).collect();
+    if !std::io::stderr().is_terminal() {
+        return Box::new(move |view, entry| {
+            if let Some(words) = turn(&names, entry) {
+                eprintln!("{:>8.1} s  height {:>4}  {words}", entry.at.as_secs_f64(), height(view));
+            }
+        });
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+        bar.set_style(style);
+    }
+    let mut active: Vec<String> = Vec::new();
+    let mut shown = Duration::ZERO;
+    Box::new(move |view, entry| {
+        if let (Happening::Acted(act), Some(name)) = (&entry.what, acting(&names, entry)) {
+            match (act.verb, act.phase) {
+                (Verb::Apply, Phase::Whole) => active.push(name),
+                (Verb::Undo, Phase::Whole) => active.retain(|other| *other != name),
+                _ => {}
+            }
+        }
+        // Virtual time runs fast; a line is worth drawing four times in a virtual second at most.
+        if entry.at < shown + Duration::from_millis(250) {
+            return;
+        }
+        shown = entry.at;
+        let tips: std::collections::BTreeSet<_> = view.expected().filter_map(|node| view.nodes()[node].tip).collect();
+        let faults = if active.is_empty() { String::new() } else { format!(" · {}", active.join(", ")) };
+        bar.set_message(format!(
+            "{:.0} s · height {} · {} tips{faults}",
+            entry.at.as_secs_f64(),
+            height(view),
+            tips.len()
+        ));
+        bar.tick();
+    })
+}
+
+fn acting(names: &[String], entry: &Entry) -> Option<String> {
+    match &entry.what {
+        Happening::Acted(act) => names.get(act.fault.step).cloned(),
+        _ => None,
+    }
+}
+
+/// What is worth a line of its own.
+fn turn(names: &[String], entry: &Entry) -> Option<String> {
+    match &entry.what {
+        Happening::Acted(act) if act.phase == Phase::Whole => {
+            let verb = if act.verb == Verb::Apply { "begins" } else { "is healed" };
+            Some(format!("{} {verb}", acting(names, entry)?))
+        }
+        Happening::Skipped { fault, reason } => {
+            let name = names.get(fault.step).map_or("a fault", String::as_str);
+            Some(format!("{name} happens to nobody: {reason}"))
+        }
+        Happening::Healed => Some("the schedule is over, everything is healed".to_owned()),
+        Happening::Found(finding) => Some(format!("{finding:?}")),
+        _ => None,
+    }
+}
+
+fn height(view: &View) -> u32 {
+    let places = view.nodes().iter().filter_map(|node| node.tip);
+    places.map(|place| view.blocks().get(place).height).max().unwrap_or(0)
+}

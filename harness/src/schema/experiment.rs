@@ -1,0 +1,89 @@
+//! The shape of an experiment's file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use super::checks::{Always, Finally};
+use super::faults::Step;
+use super::text::{Length, Name, Rate, Selector, Share};
+use super::topology::Topology;
+use super::{Either, Some};
+
+/// A topology, what happens to it in time, and what must hold.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Experiment {
+    /// Its name; the file's, where nothing is said.
+    name: Option<Name>,
+    /// What it shows; the file's first line, where nothing is said.
+    about: Option<String>,
+    /// A file, from this one, or the topology itself.
+    topology: Either<String, Topology>,
+    /// Every random choice comes from it; 1 where nothing is said.
+    seed: Option<u64>,
+    /// How long the schedule runs.
+    duration: Option<Length>,
+    /// What users do.
+    load: Option<Load>,
+    /// What happens.
+    faults: Option<Vec<Step>>,
+    /// What must hold all the time.
+    always: Option<Always>,
+    /// What must hold after everything was healed.
+    finally: Option<Finally>,
+    /// The same without what it is about, and what must come of that.
+    control: Option<Some<Control>>,
+    /// What every interval and length is multiplied by.
+    pace: Option<Pace>,
+    /// Settings to combine: paths, and lists of values.
+    sweep: Option<BTreeMap<String, Values>>,
+}
+
+/// At least one value.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+struct Values(#[schemars(length(min = 1))] Vec<Value>);
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Load {
+    /// Payments a second.
+    transactions: Rate,
+    /// Of them, double spends.
+    conflicting: Option<Share>,
+    /// Where they are submitted.
+    from: Option<Selector>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("anyOf" = [{ "required": ["without"] }, { "required": ["with"] }]))]
+struct Control {
+    /// `heal`, `heal:<step>`, or a step.
+    without: Option<String>,
+    /// Settings: paths and values.
+    with: Option<BTreeMap<String, Value>>,
+    /// The verdict it must get.
+    expect: Failing,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Failing {
+    Stalled,
+    Violated,
+    Refuted,
+    Inconclusive,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Pace {
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    simulated: Option<f64>,
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    process: Option<f64>,
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    container: Option<f64>,
+}

@@ -1,0 +1,164 @@
+//! The shape of a topology's file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use super::Either;
+use super::text::{Bandwidth, HashPower, HashRate, Length, Name, Pause, Selector, Share, Size};
+
+/// Which nodes there are, who is linked to whom, how well, and which chain they keep.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Topology {
+    /// Its name; the file's, where nothing is said.
+    name: Option<Name>,
+    /// What it is for; the file's first line, where nothing is said.
+    about: Option<String>,
+    /// The rules of its chain.
+    chain: Option<Chain>,
+    /// All miners together.
+    hash_rate: Option<HashRate>,
+    /// Nodes by kind: `<name>-0`, `<name>-1`, …
+    #[schemars(extend("minProperties" = 1))]
+    groups: BTreeMap<String, Group>,
+    /// Who is linked to whom, or how nodes find each other.
+    overlay: Overlay,
+    /// The link between nodes of which one has no region.
+    link: Option<Link>,
+    /// Where nodes can be.
+    regions: Option<BTreeMap<String, Region>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Chain {
+    preset: Option<Preset>,
+    /// The time between blocks that difficulty aims at.
+    interval: Option<Pause>,
+    /// How the target follows the blocks.
+    difficulty: Option<Difficulty>,
+    /// Largest serialised block.
+    block_size: Option<Size>,
+    /// Blocks on a coinbase before it may be spent.
+    coinbase_maturity: Option<u32>,
+    /// Blocks after which the subsidy halves.
+    #[schemars(range(min = 1))]
+    halving: Option<u32>,
+    /// How far in the future a header's time may lie.
+    max_future: Option<Pause>,
+    /// Named changes, lowest height first.
+    upgrades: Option<Vec<Upgrade>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum Preset {
+    Lab,
+    BitcoinMainnet,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", deny_unknown_fields)]
+enum Difficulty {
+    /// Not at all.
+    Fixed,
+    /// Bitcoin's: every so many blocks.
+    Retarget {
+        #[schemars(range(min = 1))]
+        window: u32,
+    },
+    /// aserti3-2d: every block.
+    Asert { half_life: Pause },
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Upgrade {
+    name: Name,
+    /// The first height it holds at.
+    #[schemars(range(min = 1))]
+    at_height: u32,
+    block_size: Option<Size>,
+    difficulty: Option<Difficulty>,
+    /// What signatures commit to from here on.
+    fork_id: Option<u32>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Group {
+    /// How many.
+    #[schemars(range(min = 1, max = 100_000))]
+    count: u32,
+    /// What they are; the group's name, where that is a role.
+    role: Option<Role>,
+    /// All of them together. Miners that say nothing share equally what the others leave.
+    hash_power: Option<HashPower>,
+    /// Where they are: a region, or regions with shares.
+    region: Option<Either<Name, BTreeMap<String, Share>>>,
+    /// When they start; with the cluster, where nothing is said.
+    starts: Option<Length>,
+    /// Whom they keep a connection to instead of seeking peers.
+    peers: Option<Selector>,
+    /// Upgrades they do not follow.
+    rejects: Option<Vec<Name>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub(super) enum Role {
+    Miner,
+    Full,
+    Light,
+    Coordinator,
+    Adversary,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", deny_unknown_fields)]
+enum Overlay {
+    /// Each node is linked to the next.
+    Line,
+    /// A line whose ends are linked.
+    Ring,
+    /// All are linked to the first node.
+    Star,
+    /// All are linked to all.
+    Mesh,
+    /// Nodes seek each other.
+    Unstructured {
+        #[schemars(range(min = 1))]
+        degree: u32,
+    },
+    /// One island per group, with bridges between them.
+    Islands {
+        #[schemars(range(min = 1))]
+        degree: u32,
+        #[schemars(range(min = 1))]
+        bridges: Option<u32>,
+    },
+    /// Exactly these.
+    Links(Vec<[String; 2]>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Link {
+    latency: Pause,
+    /// Added to each frame, uniformly drawn between 0 and this.
+    jitter: Option<Pause>,
+    bandwidth: Option<Bandwidth>,
+    loss: Option<Share>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Region {
+    /// To each region, itself included, one way; each pair is said once.
+    latency: BTreeMap<String, Pause>,
+    jitter: Option<Pause>,
+    upload: Option<Bandwidth>,
+    download: Option<Bandwidth>,
+    loss: Option<Share>,
+}
