@@ -225,7 +225,7 @@ fn whole<'a>(value: u128, units: &[(&'a str, u128)], zero: &'a str) -> (u128, &'
     if value == 0 {
         return (0, zero);
     }
-    let fits = units.iter().rev().find(|(_, scale)| value % scale == 0);
+    let fits = units.iter().rev().find(|(_, scale)| value.is_multiple_of(*scale));
     fits.map_or((value, zero), |(unit, scale)| (value / scale, unit))
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use schism_chaos::simulation::Fidelity;
 
 use crate::report::{self, Inconclusive, Results, Verdict};
 use crate::suite::{Backend, Job, worst};
@@ -15,6 +16,9 @@ pub(super) struct Flags {
     /// Where nodes run: simulated, process or container
     #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
     backend: Backend,
+    /// How much of the wire is real in the simulation: memory or wire (noise and yamux)
+    #[arg(long, default_value = "memory", value_parser = ["memory", "wire"], env = "SCHISM_FIDELITY")]
+    fidelity: String,
     /// Another seed than the file's
     #[arg(long, env = "SCHISM_SEED")]
     seed: Option<u64>,
@@ -85,6 +89,7 @@ impl Flags {
             settings,
             seed: 0,
             backend: self.backend,
+            fidelity: if self.fidelity == "wire" { Fidelity::Wire } else { Fidelity::Memory },
             control: None,
             runs: Some(self.runs.clone()),
             trace: self.trace,
