@@ -7,9 +7,9 @@
 //!   its next retransmission gets through and what was held goes first.
 //! - Cut one way, TCP stalls both ways: the open direction lacks acknowledgements and carries one flight more.
 //!
-//! Where to look: [`host`] a node's place, [`way`] one direction between two nodes and its counters, [`connection`]
-//! and [`pipe`] what is between two sides, [`agenda`] what arrives when, [`sending`], [`arrival`], [`dialling`] and
-//! [`ending`] what happens then, [`transport`], [`muxer`] and [`stream`] what libp2p sees.
+//! Where to look: `host` a node's place, `way` one direction between two nodes and its counters, `connection` and
+//! `pipe` what is between two sides, `agenda` what arrives when, `sending`, `arrival`, `dialling` and `ending` what
+//! happens then, `transport`, `muxer` and `stream` what libp2p sees.
 
 mod agenda;
 mod arrival;

@@ -1,8 +1,9 @@
 //! A spawner runs the futures of one node, all of them inside one task. To kill the node is to drop them, to freeze
 //! it is not to poll them, and computing that a paused clock does not show is paid for by not polling them either.
 
+mod futures;
 mod mishap;
-mod tasks;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -17,8 +18,8 @@ use schism_node::surroundings::{Cost, Spawner, VirtualWork};
 use super::fabric::NodeIndex;
 pub use mishap::{Mishap, NodePanicked};
 pub(super) use mishap::{message, note_panics};
-use tasks::Stage;
-pub(super) use tasks::drop_everything;
+use stage::Stage;
+pub(super) use stage::drop_everything;
 pub use work::WorkPrices;
 
 /// Runs one life of one node: from a start to a crash. The next life gets a spawner of its own. Clones are handles

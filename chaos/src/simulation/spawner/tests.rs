@@ -119,6 +119,7 @@ fn a_frozen_node_does_nothing_and_remembers_who_woke_it() {
         bell.notify_waiters();
         sleep(Duration::from_secs(10)).await;
         assert!(heard.borrow().is_empty());
+        assert_eq!(life.withheld(), 2);
         life.thaw();
         sleep(Duration::from_secs(1)).await;
         assert_eq!(*heard.borrow(), [("first", 11), ("second", 11)]);

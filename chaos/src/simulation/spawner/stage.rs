@@ -11,7 +11,6 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -19,14 +18,13 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Performer;
+use super::futures::{Futures, Wakeup};
 use super::mishap::Mishap;
 use super::work::{Budget, WorkPrices};
 use crate::simulation::clock;
 
 /// Polls of one node in a row before the others get their turn.
 const TURN: usize = 128;
-
-type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The part of a life that may travel.
 pub(super) struct Stage {
@@ -49,29 +47,6 @@ struct Queue {
     /// Wakes that came while frozen.
     withheld: u64,
     closed: bool,
-}
-
-/// One future's right to be polled.
-struct Wakeup {
-    stage: Arc<Stage>,
-    index: usize,
-    queued: AtomicBool,
-}
-
-/// The part of a life that is bound to the thread.
-#[derive(Default)]
-struct Futures(RefCell<Slots>);
-
-#[derive(Default)]
-struct Slots {
-    slots: Vec<Option<Slot>>,
-    free: Vec<usize>,
-}
-
-struct Slot {
-    /// Nothing while it is being polled.
-    future: Option<LocalFuture>,
-    wakeup: Arc<Wakeup>,
 }
 
 /// Stages by number, so that dropping them all happens in one order.
@@ -125,6 +100,16 @@ impl Stage {
         drop(woken);
     }
 
+    /// Puts a future that was woken behind those woken before.
+    pub(super) fn queue(&self, wakeup: &Arc<Wakeup>) {
+        let mut queue = self.lock();
+        if !queue.closed {
+            queue.withheld += u64::from(queue.frozen);
+            queue.woken.push_back(wakeup.clone());
+            queue.call();
+        }
+    }
+
     pub(super) fn freeze(&self, frozen: bool) {
         let mut queue = self.lock();
         queue.frozen = frozen;
@@ -161,77 +146,6 @@ impl Queue {
             self.called = true;
             task.wake_by_ref();
         }
-    }
-}
-
-impl Wake for Wakeup {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            let mut queue = self.stage.lock();
-            if !queue.closed {
-                queue.withheld += u64::from(queue.frozen);
-                queue.woken.push_back(self.clone());
-                queue.call();
-            }
-        }
-    }
-}
-
-impl Futures {
-    fn insert(&self, stage: &Arc<Stage>, future: LocalFuture) -> Arc<Wakeup> {
-        let mut slots = self.0.borrow_mut();
-        let index = slots.free.pop().unwrap_or(slots.slots.len());
-        let wakeup = Arc::new(Wakeup { stage: stage.clone(), index, queued: AtomicBool::new(false) });
-        let slot = Some(Slot { future: Some(future), wakeup: wakeup.clone() });
-        if index == slots.slots.len() {
-            slots.slots.push(slot);
-        } else {
-            slots.slots[index] = slot;
-        }
-        wakeup
-    }
-
-    /// Lends the future out to be polled; nothing when it has ended since it was woken.
-    fn lend(&self, wakeup: &Arc<Wakeup>) -> Option<LocalFuture> {
-        let mut slots = self.0.borrow_mut();
-        let slot = slots.slots.get_mut(wakeup.index)?.as_mut()?;
-        if Arc::ptr_eq(&slot.wakeup, wakeup) { slot.future.take() } else { None }
-    }
-
-    /// Takes back what was lent out; lets it go when the stage was closed meanwhile.
-    fn take_back(&self, index: usize, future: LocalFuture) {
-        let mut slots = self.0.borrow_mut();
-        match slots.slots.get_mut(index) {
-            Some(Some(slot)) => slot.future = Some(future),
-            _ => {
-                drop(slots);
-                drop(future);
-            }
-        }
-    }
-
-    fn remove(&self, index: usize) {
-        let mut slots = self.0.borrow_mut();
-        if let Some(slot) = slots.slots.get_mut(index)
-            && slot.take().is_some()
-        {
-            slots.free.push(index);
-        }
-    }
-
-    fn clear(&self) {
-        // Taken out first: what is dropped may look for its neighbours.
-        let slots = mem::take(&mut *self.0.borrow_mut());
-        drop(slots);
-    }
-
-    fn count(&self) -> usize {
-        let slots = self.0.borrow();
-        slots.slots.len() - slots.free.len()
     }
 }
 
@@ -287,7 +201,6 @@ impl Play {
     }
 
     fn poll_one(&self, wakeup: Arc<Wakeup>) {
-        wakeup.queued.store(false, Ordering::Release);
         let Some(mut future) = self.futures.lend(&wakeup) else { return };
         let index = wakeup.index;
         let waker = Waker::from(wakeup);
