@@ -72,6 +72,7 @@ impl Blueprint {
                 keep: plan.links.iter().filter(|link| link.from == position).map(|link| link.to).collect(),
                 bootstrap: node.bootstrap.clone(),
                 degree: node.degree as usize,
+                most_connections: None,
             }
         });
         let mut places: Vec<Place> = places.collect();

@@ -28,6 +28,8 @@ pub struct Place {
     pub bootstrap: Vec<usize>,
     /// Outbound connections it seeks by itself.
     pub degree: usize,
+    /// Connections it has at most, in both directions together; nothing: as many as others want.
+    pub most_connections: Option<usize>,
 }
 
 /// One thing a node said.
@@ -83,7 +85,7 @@ pub trait Backend {
     /// What was done to a node, and what it did, since the cluster began.
     fn node_counters(&self, node: usize) -> NodeCounters;
 
-    /// Names the nodes that one which is not started yet keeps a connection to.
+    /// Names the nodes that one which is not started yet keeps a connection to, and no other.
     fn know(&mut self, node: usize, peers: Vec<usize>);
 
     /// Frames that crossed links so far.

@@ -132,7 +132,7 @@ impl Simulated {
                 keep: known(&host.place.keep),
                 bootstrap: known(&host.place.bootstrap),
                 degree: host.place.degree,
-                most_connections: MOST_CONNECTIONS,
+                most_connections: host.place.most_connections.unwrap_or(MOST_CONNECTIONS),
             },
             mining: MiningConfig {
                 hashes_per_second: host.place.hashes_per_second,
@@ -280,7 +280,11 @@ impl Backend for Simulated {
     }
 
     fn know(&mut self, node: usize, peers: Vec<usize>) {
-        self.hosts[node].place.keep = peers;
+        let place = &mut self.hosts[node].place;
+        // Others learn of it and would connect by themselves: it has room for none of them.
+        (place.most_connections, place.degree) = (Some(peers.len()), 0);
+        place.bootstrap.clear();
+        place.keep = peers;
     }
 
     fn set_gate(&mut self, node: usize, actor: Actor, passage: Passage) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, Finding, Measure, Tempo, View};
+use super::{Check, Finding, Measure, Of, Tempo, View};
 use crate::experiment::{Limits as Asked, Percentiles};
 use crate::timeline::Entry;
 
@@ -11,6 +11,7 @@ use crate::timeline::Entry;
 pub struct Limits {
     asked: Asked,
     tempo: Tempo,
+    of: Of,
     measure: Measure,
     seconds_to_converge: Option<f64>,
     seen: Vec<String>,
@@ -19,7 +20,19 @@ pub struct Limits {
 impl Limits {
     /// These limits.
     pub fn new(asked: Asked, tempo: Tempo) -> Self {
-        Self { asked, tempo, measure: Measure::default(), seconds_to_converge: None, seen: Vec::new() }
+        let (of, measure) = (Of::Everyone, Measure::default());
+        Self { asked, tempo, of, measure, seconds_to_converge: None, seen: Vec::new() }
+    }
+
+    /// Reorganisations of these nodes alone; the other figures are the whole run's.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
+    }
+
+    /// Blocks undone at once by one of those who are meant, at most.
+    fn reorganisation(&self, view: &View) -> u32 {
+        let meant = view.nodes().iter().enumerate().filter(|(place, node)| node.judged && self.of.holds(*place));
+        meant.map(|(_, node)| node.deepest).max().unwrap_or(0)
     }
 
     /// Each figure that has a limit: its name, what was measured, and the limit.
@@ -31,7 +44,7 @@ impl Limits {
             figures.extend(limit.map(|limit| (name.to_owned(), seen, limit)));
         };
         let reorganisation = asked.reorganisation.map(f64::from);
-        add("reorganisation", Some(f64::from(measured.deepest_reorganisation)), reorganisation);
+        add("reorganisation", Some(f64::from(self.reorganisation(view))), reorganisation);
         add("blocks_lost", Some(f64::from(measured.blocks_lost)), asked.blocks_lost.map(f64::from));
         let converge = asked.time_to_converge.map(|length| self.tempo.time(length).as_secs_f64());
         add("time_to_converge", self.seconds_to_converge, converge);

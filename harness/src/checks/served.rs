@@ -82,6 +82,9 @@ impl Check for Served {
     }
 
     fn at_end(&mut self, view: &View) -> Option<Finding> {
+        if self.to.is_empty() {
+            return Some(Finding::stalled("served", view, "there was no newcomer to serve".to_owned()));
+        }
         let (newcomer, what) = self.missing(view)?;
         Some(Finding::stalled("served", view, what).on_node(newcomer))
     }
@@ -100,6 +103,12 @@ impl Check for Served {
 mod tests {
     use super::*;
     use crate::checks::story::Story;
+
+    #[test]
+    fn a_newcomer_that_never_came_was_not_served() {
+        let mut story = Story::of(2).asking(Served::new(Vec::new(), 1, None, false));
+        assert_eq!(story.end().len(), 1);
+    }
 
     /// Node 0 has two blocks and node 1 one; node 2 gets its first from `server`.
     fn served_by(server: usize, check: Served) -> Vec<Finding> {

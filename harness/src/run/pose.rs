@@ -87,7 +87,7 @@ impl Means {
                 let by = by.as_ref().map(|by| self.draw(by));
                 Box::new(checks::Served::new(self.draw(to), *by_at_least, by, *while_syncing))
             }
-            Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo)),
+            Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo).among(of)),
         }
     }
 
