@@ -15,6 +15,11 @@ pub const JOB: &str = "SCHISM_JOB";
 
 /// One trial an experiment and one a control.
 pub fn trials() -> Vec<Trial> {
+    files().into_iter().flat_map(|file| of_file(&file)).collect()
+}
+
+/// Every experiment's file, by name.
+pub fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaos");
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .expect("the experiments are part of the project")
@@ -22,13 +27,14 @@ pub fn trials() -> Vec<Trial> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
-    files.into_iter().flat_map(|file| of_file(&file)).collect()
+    files
 }
 
-fn of_file(file: &Path) -> Vec<Trial> {
-    let template = Job {
+/// A job of this file, in memory, that leaves no folder.
+pub fn template(file: &Path) -> Job {
+    Job {
         file: file.to_owned(),
-        name: String::new(),
+        name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         settings: Vec::new(),
         seed: 0,
         backend: Backend::Simulated,
@@ -36,8 +42,11 @@ fn of_file(file: &Path) -> Vec<Trial> {
         control: None,
         runs: None,
         trace: false,
-    };
-    match suite::plan(file, &template, None, true) {
+    }
+}
+
+fn of_file(file: &Path) -> Vec<Trial> {
+    match suite::plan(file, &template(file), None, true) {
         Ok(jobs) => jobs.into_iter().map(trial).collect(),
         Err(refusal) => {
             let told = refusal.to_string();

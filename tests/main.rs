@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, clippy::print_stdout, clippy::print_stderr)] // a binary: nothing outside reaches in, and it talks to people
 
+mod determinism;
 mod experiments;
 mod stories;
 mod tell;
@@ -21,5 +22,5 @@ fn main() -> ExitCode {
         libtest_mimic::Trial::test(story.name, move || tell::in_a_process(tell::STORY, story.name))
             .with_kind("simulated")
     });
-    libtest_mimic::run(&arguments, told.chain(experiments::trials()).collect()).exit_code()
+    libtest_mimic::run(&arguments, told.chain(experiments::trials()).chain(determinism::trials()).collect()).exit_code()
 }

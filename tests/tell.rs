@@ -72,14 +72,44 @@ pub fn in_this_process(name: &str, all: &'static [Told]) -> ExitCode {
     }
 }
 
-/// Starts this binary again with one variable set, and waits for its end or for the deadline.
+/// Starts this binary again with one variable set; its end must be a good one, before the deadline.
 pub fn in_a_process(variable: &str, value: &str) -> Result<(), Failed> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .env(variable, value)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let Ended { good, said } = process(variable, value, Surroundings::Here)?;
+    if good {
+        return Ok(());
+    }
+    Err(format!("{said}\nrepeat with: {variable}='{value}' cargo test --test stories").into())
+}
+
+/// What a process finds around it: nothing of it may show in a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surroundings {
+    /// What this process has.
+    Here,
+    /// Another folder, home and time zone.
+    Elsewhere,
+}
+
+/// How a process ended.
+pub struct Ended {
+    /// Whether it said that all was well.
+    pub good: bool,
+    /// What it printed.
+    pub said: String,
+}
+
+/// Starts this binary again with one variable set, and waits for its end.
+///
+/// # Errors
+/// When it cannot be started or does not end before the deadline.
+pub fn process(variable: &str, value: &str, surroundings: Surroundings) -> Result<Ended, Failed> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(variable, value).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if surroundings == Surroundings::Elsewhere {
+        let elsewhere = std::env::temp_dir();
+        command.current_dir(&elsewhere).env("HOME", &elsewhere).env("TZ", "Asia/Tokyo");
+    }
+    let mut child = command.spawn()?;
     let streams = (child.stdout.take(), child.stderr.take());
     let (heard, listening) = mpsc::channel();
     std::thread::spawn(move || {
@@ -95,10 +125,8 @@ pub fn in_a_process(variable: &str, value: &str) -> Result<(), Failed> {
         child.kill()?;
     }
     let status = child.wait()?;
-    let repeat = format!("repeat with: {variable}='{value}' cargo test --test stories");
     match said {
-        Err(_) => Err(format!("did not end within {DEADLINE:?}; {repeat}").into()),
-        Ok(_) if status.success() => Ok(()),
-        Ok(said) => Err(format!("{said}\n{repeat}").into()),
+        Ok(said) => Ok(Ended { good: status.success(), said }),
+        Err(_) => Err(format!("did not end within {DEADLINE:?}: {variable}='{value}'").into()),
     }
 }

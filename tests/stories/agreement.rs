@@ -2,8 +2,8 @@
 
 use schism::run::story::{Failed, Story, seconds};
 
-/// Ten nodes mine for ten minutes and stand at one tip.
-pub async fn ten_nodes_agree(mut story: Story) -> Result<(), Failed> {
+/// Nodes mine thirty blocks and stand at one tip.
+pub async fn everyone_agrees(mut story: Story) -> Result<(), Failed> {
     story.start().await?;
     story.wait_until("thirty blocks", seconds(600), |view| view.mined() >= 30).await?;
     story.converge(seconds(30)).await

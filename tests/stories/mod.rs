@@ -10,7 +10,7 @@ pub const ALL: &[Told] = &[
         name: "ten_nodes_agree",
         topology: "mesh-10.yaml",
         seed: 1,
-        tell: |story| Box::pin(agreement::ten_nodes_agree(story)),
+        tell: |story| Box::pin(agreement::everyone_agrees(story)),
     },
     Told {
         name: "halves_agree_after_meeting",
@@ -22,6 +22,6 @@ pub const ALL: &[Told] = &[
         name: "a_hundred_nodes_agree",
         topology: "mesh-100.yaml",
         seed: 1,
-        tell: |story| Box::pin(agreement::ten_nodes_agree(story)),
+        tell: |story| Box::pin(agreement::everyone_agrees(story)),
     },
 ];

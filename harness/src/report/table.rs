@@ -4,7 +4,8 @@ use super::{Colour, Results, Verdict, text::for_people};
 
 /// One line a run, and a summary.
 pub fn table(all: &[Results], colour: Colour) -> String {
-    let name = |results: &Results| [&[results.experiment.clone()], results.settings.as_slice()].concat().join(" ");
+    let name =
+        |results: &Results| [std::slice::from_ref(&results.experiment), results.settings.as_slice()].concat().join(" ");
     let width = all.iter().map(|results| name(results).chars().count()).max().unwrap_or(0).max(10);
     let mut page = format!(
         "  {:<width$}  {:>6}  {:<12}  {:>10}  {:>4}  {:>6}\n",

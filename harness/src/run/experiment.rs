@@ -109,7 +109,7 @@ impl<'a, B: Backend> Play<'a, B> {
     async fn poll(&mut self) -> Result<(), Broken> {
         let seen = (self.run.view().mined(), self.run.best_height());
         let timely = self.progress.next_wake().is_some_and(|wake| wake <= self.run.now());
-        if std::mem::replace(&mut self.seen, Some(seen)) == Some(seen) && !timely {
+        if self.seen.replace(seen) == Some(seen) && !timely {
             return Ok(());
         }
         let served = |view: &View, node: usize| {

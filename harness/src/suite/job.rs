@@ -148,7 +148,8 @@ impl Job {
         if self.fidelity == Fidelity::Wire {
             words.extend(["--fidelity".to_owned(), "wire".to_owned()]);
         }
-        for setting in &self.settings {
+        // The seed is said already.
+        for setting in self.settings.iter().filter(|setting| !setting.starts_with("seed=")) {
             words.extend(["--set".to_owned(), quoted(setting)]);
         }
         if let Some(control) = self.control {
