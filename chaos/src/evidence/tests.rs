@@ -83,6 +83,9 @@ fn missed(fault: &Fault, course: &Course) -> Option<String> {
     witness.judge(fault, &Prove::default()).missing().map(|proof| proof.name.clone())
 }
 
+/// A fault, what happens when it is applied and when it is healed, and the proof that is then missing.
+type Sabotage = (Fault, [fn(&mut World); 2], Option<&'static str>);
+
 #[test]
 fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
     let nothing: fn(&mut World) = |_| {};
@@ -136,7 +139,7 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
     let freeze = Fault::Freeze { pick: first() };
     let churn = Fault::Churn { pick: first(), rate: Rate(1.0), away: second, kind };
     let clock = Fault::ClockSkew { pick: first(), by_seconds: 60.0, rate: 1.0 };
-    let mut courses: Vec<(Fault, [fn(&mut World); 2], Option<&str>)> = vec![
+    let mut courses: Vec<Sabotage> = vec![
         (crash.clone(), [stop, start], None),
         (crash.clone(), [nothing, start], Some("applied")),
         (crash.clone(), [|world| (world.node.stops, world.node.words) = (1, 1), start], Some("tight")),
