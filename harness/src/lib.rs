@@ -1,6 +1,7 @@
 //! Schism's harness: files in, a cluster hurt on purpose, a verdict with evidence out.
 
 pub mod backend;
+pub mod bench;
 pub mod checks;
 pub mod cluster;
 pub mod command;

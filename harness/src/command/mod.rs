@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the harness speaks")]
 
+mod bench;
 mod completions;
 mod doctor;
 mod explain;
@@ -67,6 +68,8 @@ enum Verb {
     Schema(schema::Arguments),
     /// Read a file of blocks or headers into a ledger
     Import(import::Arguments),
+    /// Measure how fast clusters and ledgers are on this machine
+    Bench(bench::Arguments),
     /// List experiments, topologies, faults and checks
     List(list::Arguments),
     /// Explain a fault or a check
@@ -78,6 +81,9 @@ enum Verb {
     /// Do one job for a parent process
     #[command(hide = true, name = crate::suite::WORKER)]
     Worker,
+    /// Measure one part of a bench for a parent process
+    #[command(hide = true, name = crate::bench::part::WORKER)]
+    BenchWorker,
 }
 
 /// Runs the command of this process.
@@ -106,7 +112,9 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Verb::Explain(arguments) => explain::explain(&arguments),
         Verb::Completions(arguments) => completions::completions(&arguments),
         Verb::Doctor(arguments) => doctor::doctor(&arguments, speech),
+        Verb::Bench(arguments) => bench::bench(&arguments, speech),
         Verb::Worker => worker::work(),
+        Verb::BenchWorker => bench::work(),
     };
     done.unwrap_or_else(|report| {
         eprintln!("{report:?}");

@@ -1,0 +1,104 @@
+//! The ledger alone: how fast it connects blocks, against what their signatures cost by themselves, and opens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{env, fs, process};
+
+use bitcoin::secp256k1::{Message, Secp256k1, ecdsa::Signature};
+use schism_chaos::simulation::clock::Stopwatch;
+use schism_node::chain::sign;
+use schism_node::ledger::store::{Disk, FileStore, Store, StoreFailure};
+use schism_node::ledger::verifier::Inline;
+use schism_node::surroundings::Verifier;
+
+use super::chain::{Chain, Credulous, give, open};
+use super::{Figure, Measured, SEED};
+
+/// Blocks connected, with 100 payments each: a second of signatures.
+const BLOCKS: usize = 200;
+const PAYMENTS: usize = 100;
+/// Blocks of a store that is opened.
+const OPENED: usize = 1_000;
+/// Payments in each of these.
+const FEW: usize = 5;
+/// Signatures checked to learn what one costs.
+const SIGNATURES: usize = 10_000;
+
+/// Measures connecting and opening.
+///
+/// # Errors
+/// When a store fails.
+pub fn measure() -> Result<Measured, StoreFailure> {
+    let chain = Chain::make(BLOCKS, PAYMENTS)?;
+    let folder = Folder(env::temp_dir().join(format!("schism-bench-{}", process::id())));
+    let in_memory = || -> Result<Box<dyn Store>, StoreFailure> { Ok(Box::new(Disk::new().open())) };
+    let in_files =
+        |name: &str| -> Result<Box<dyn Store>, StoreFailure> { Ok(Box::new(FileStore::open(&folder.0.join(name))?)) };
+    let bare = signatures_per_second();
+    let checked = connect(&chain, in_memory()?, Arc::new(Inline))?;
+    let believed = connect(&chain, in_memory()?, Arc::new(Credulous))?;
+    let checked_in_files = connect(&chain, in_files("checked")?, Arc::new(Inline))?;
+    let believed_in_files = connect(&chain, in_files("believed")?, Arc::new(Credulous))?;
+    let verified = checked * PAYMENTS as f64;
+    let mut figures = vec![
+        Figure::new("signatures_verified_per_second", bare, "1/s, bare secp256k1, one core"),
+        Figure::new("transactions_verified_per_second", verified, "1/s, one core, one signature each"),
+        Figure::new("signature_rate_share", verified / bare, "of the bare rate"),
+    ];
+    let of_blocks = |name: &str, value| Figure::new(name, value, "1/s, 100 payments each, one core");
+    figures.extend([
+        of_blocks("blocks_connected_per_second", checked),
+        of_blocks("blocks_connected_per_second_without_signatures", believed),
+        of_blocks("blocks_connected_per_second_in_files", checked_in_files),
+        of_blocks("blocks_connected_per_second_in_files_without_signatures", believed_in_files),
+    ]);
+    let long = Chain::make(OPENED, FEW)?;
+    let disk = Disk::new();
+    let reopened = |again: &dyn Fn() -> Result<Box<dyn Store>, StoreFailure>| {
+        connect(&long, again()?, Arc::new(Credulous))?;
+        let started = Stopwatch::start();
+        open(&long.rules, again()?, Arc::new(Credulous))?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let from_memory = reopened(&|| Ok(Box::new(disk.open())))?;
+    let from_files = reopened(&|| in_files("long"))?;
+    figures.extend([
+        Figure::new("seconds_to_open_1000_blocks", from_memory, "s, in memory"),
+        Figure::new("seconds_to_open_1000_blocks_in_files", from_files, "s"),
+    ]);
+    Ok(Measured { figures, ..Measured::default() })
+}
+
+/// Blocks a second that a ledger on this store connects, each synced before the next.
+fn connect(chain: &Chain, store: Box<dyn Store>, verifier: Arc<dyn Verifier>) -> Result<f64, StoreFailure> {
+    let mut ledger = open(&chain.rules, store, verifier)?;
+    let started = Stopwatch::start();
+    chain.blocks.iter().try_for_each(|block| give(&mut ledger, block))?;
+    Ok(chain.blocks.len() as f64 / started.elapsed().as_secs_f64())
+}
+
+/// What secp256k1 does on one core with digests, signatures and keys that lie ready.
+fn signatures_per_second() -> f64 {
+    let context = Secp256k1::new();
+    let mut ready: Vec<(Message, Signature, _)> = Vec::with_capacity(SIGNATURES);
+    for number in 0..SIGNATURES as u32 {
+        let key = sign::key_from(SEED, number);
+        let mut digest = [0; 32];
+        digest[..4].copy_from_slice(&number.to_be_bytes());
+        let message = Message::from_digest(digest);
+        ready.push((message, context.sign_ecdsa(&message, &key), sign::public(&key)));
+    }
+    let started = Stopwatch::start();
+    let held = ready.iter().filter(|(message, signature, key)| context.verify_ecdsa(message, signature, key).is_ok());
+    held.count() as f64 / started.elapsed().as_secs_f64()
+}
+
+/// A folder that goes when nobody holds it any more.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder left behind in the system's temporary one does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,58 @@
+//! `schism bench`: how fast the laboratory is on this machine.
+
+use clap::Args;
+use miette::IntoDiagnostic;
+
+use super::Speech;
+use crate::bench::{Figure, Part, SIZES, part, table};
+use crate::report::Verdict;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Sizes of the clusters to measure; nothing but these then
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(2..=10_000))]
+    nodes: Vec<u16>,
+}
+
+pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32> {
+    let chosen: Vec<usize> = arguments.nodes.iter().map(|nodes| usize::from(*nodes)).collect();
+    let sizes = if chosen.is_empty() { SIZES.to_vec() } else { chosen.clone() };
+    let mut figures = Vec::new();
+    let mut counts = true;
+    let mut note = |part: Part, of_part: Vec<Figure>, why: Option<String>| {
+        if let Some(why) = why {
+            counts = false;
+            eprintln!("{part:?} does not count: {why}");
+            return Ok(());
+        }
+        for figure in of_part {
+            if speech.json {
+                println!("{}", serde_json::to_string(&figure).into_diagnostic()?);
+            }
+            figures.push(figure);
+        }
+        Ok::<(), miette::Report>(())
+    };
+    let empty = Part::Cluster(0).measure().peak_bytes;
+    for nodes in sizes {
+        let part = Part::Cluster(nodes);
+        let mut measured = part.measure();
+        measured.figures.push(Figure::memory(nodes, measured.peak_bytes.saturating_sub(empty)));
+        note(part, measured.figures, measured.does_not_count)?;
+    }
+    if chosen.is_empty() {
+        for part in [Part::Ledger, Part::Sync] {
+            let measured = part.measure();
+            note(part, measured.figures, measured.does_not_count)?;
+        }
+    }
+    if !speech.json {
+        print!("{}", table(&figures));
+    }
+    Ok(if counts { 0 } else { Verdict::Error.exit_code() })
+}
+
+pub(super) fn work() -> miette::Result<i32> {
+    part::work().into_diagnostic()?;
+    Ok(0)
+}
