@@ -5,6 +5,7 @@
 
 mod determinism;
 mod experiments;
+mod mutants;
 mod stories;
 mod tell;
 
@@ -17,10 +18,14 @@ fn main() -> ExitCode {
     if let Ok(job) = std::env::var(experiments::JOB) {
         return experiments::in_this_process(&job);
     }
+    if let Ok(mutant) = std::env::var(mutants::MUTANT) {
+        return mutants::in_this_process(&mutant);
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let told = stories::ALL.iter().map(|story| {
         libtest_mimic::Trial::test(story.name, move || tell::in_a_process(tell::STORY, story.name))
             .with_kind("simulated")
     });
-    libtest_mimic::run(&arguments, told.chain(experiments::trials()).chain(determinism::trials()).collect()).exit_code()
+    let trials = told.chain(experiments::trials()).chain(determinism::trials()).chain(mutants::trials());
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

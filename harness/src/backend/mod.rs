@@ -1,5 +1,6 @@
 //! A backend: the place a cluster runs in. Few verbs, the same for every place; what a story asks goes through them.
 
+pub mod mutation;
 pub mod simulated;
 
 use std::sync::Arc;

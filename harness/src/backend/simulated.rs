@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::mutation::Mutation;
 use super::{Backend, Heard, Lost, Place};
 
 /// How long an answer is waited for: an honest node's own work delays it by far less.
@@ -40,6 +41,8 @@ pub struct Simulated {
     inbox: Arc<Inbox>,
     /// Whether gates stand before all actors of every node: only where an experiment needs them, as each costs a hop.
     gated: bool,
+    /// What is wrong with its nodes, where something is meant to be.
+    mutation: Option<Arc<dyn Mutation>>,
 }
 
 /// A node's machine: what outlives the node itself.
@@ -89,7 +92,13 @@ impl Simulated {
             shelf: Shelf::default(),
             inbox: Arc::default(),
             gated,
+            mutation: None,
         }
+    }
+
+    /// The same, with something wrong in every node that is started from now on.
+    pub fn mutated(self, mutation: Arc<dyn Mutation>) -> Self {
+        Self { mutation: Some(mutation), ..self }
     }
 
     /// The simulation it runs in.
@@ -178,14 +187,21 @@ impl Backend for Simulated {
         self.hosts[node].lives += 1;
         self.simulation.fabric().restore(index(node));
         let spawner = self.simulation.spawner(index(node), &self.hosts[node].place.name);
-        let (config, surroundings) = (self.config(node), self.surroundings(node, &spawner));
+        let (mut config, mut surroundings) = (self.config(node), self.surroundings(node, &spawner));
+        let mutation = self.mutation.clone();
+        if let Some(mutation) = &mutation {
+            (config, surroundings) = (mutation.config(config), mutation.surroundings(surroundings));
+        }
         let host = &mut self.hosts[node];
         let chance = surroundings.chance;
         let gates = self.gated.then(|| host.gates.clone());
         let shared: Arc<dyn Spawner> = Arc::new(spawner.clone());
-        let started = Node::start(config, surroundings, |ring| match gates {
-            Some(gates) => gates.stand_in(ring, chance, &shared),
-            None => ring,
+        let started = Node::start(config, surroundings, |ring| {
+            let ring = mutation.map_or_else(|| ring.clone(), |mutation| mutation.between(ring.clone(), &shared));
+            match gates {
+                Some(gates) => gates.stand_in(ring, chance, &shared),
+                None => ring,
+            }
         });
         let started = started.map_err(|failure| format!("{}: {failure}", host.place.name))?;
         host.life = Some(Life { node: started, spawner });

@@ -174,7 +174,8 @@ fn arrive<K: Ord>(spreads: &mut BTreeMap<K, Spread>, key: &K, node: usize, view:
         spread.count -= 1;
     }
     if counts && spread.count == 0 {
-        times.push((view.now() - spread.since).as_secs_f64());
+        // What began while the cluster was starting began before zero.
+        times.push(view.now().saturating_sub(spread.since).as_secs_f64());
     }
     if !counts || spread.count == 0 {
         spreads.remove(key);

@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use bitcoin::{BlockHash, Transaction, Txid};
+use bitcoin::{Amount, BlockHash, Transaction, Txid};
 use schism_chaos::draw::Nobody;
 use schism_chaos::fault::{CrashKind, Fault, Partition};
 use schism_chaos::progress::{Act, FaultId, Phase, Verb};
@@ -27,7 +27,7 @@ use schism_node::control::{Answer, Question};
 use super::{Broken, Run};
 use crate::backend::Backend;
 use crate::backend::simulated::Simulated;
-use crate::checks::{Checks, View};
+use crate::checks::{Check, Checks, View};
 use crate::cluster::{Blueprint, Cluster};
 use crate::payments::Payments;
 use crate::timeline::Intent;
@@ -126,6 +126,11 @@ impl<B: Backend> Story<B> {
     /// What everything so far adds up to.
     pub fn view(&self) -> &View {
         self.run.view()
+    }
+
+    /// Poses a check; to be done before the start.
+    pub fn ask_whether(&mut self, check: Box<dyn Check>) {
+        self.run.checks.pose(check);
     }
 
     /// Splits the nodes: each selector is a side, whoever is left is one more.
@@ -245,10 +250,22 @@ impl<B: Backend> Story<B> {
     /// When no such wallet has a coin.
     pub async fn pay(&mut self, node: &str) -> Result<Txid, Failed> {
         let position = self.position(node)?;
-        let no_coin = || Failed::Node { node: node.to_owned(), what: "is no home of a wallet with a coin".into() };
-        let payment = self.payments.from_home(position, None).ok_or_else(no_coin)?;
-        let txid = payment.transaction.compute_txid();
-        self.run.submit(position, payment.transaction, Intent::Payment).await?;
+        let transaction = self.payment(node, position)?;
+        let txid = transaction.compute_txid();
+        self.run.submit(position, transaction, Intent::Payment).await?;
+        Ok(txid)
+    }
+
+    /// Submits a payment whose signature does not hold: it was changed after it had been signed.
+    ///
+    /// # Errors
+    /// When no wallet that has this node for its home has a coin.
+    pub async fn forge(&mut self, node: &str) -> Result<Txid, Failed> {
+        let position = self.position(node)?;
+        let mut transaction = self.payment(node, position)?;
+        transaction.output[1].value -= Amount::ONE_SAT;
+        let txid = transaction.compute_txid();
+        self.run.submit(position, transaction, Intent::Forged).await?;
         Ok(txid)
     }
 
@@ -260,6 +277,11 @@ impl<B: Backend> Story<B> {
         let position = self.position(node)?;
         let answer = self.run.cluster().backend().ask(position, question).await;
         answer.ok_or_else(|| Failed::Node { node: node.to_owned(), what: "did not answer".into() })
+    }
+
+    fn payment(&mut self, node: &str, position: usize) -> Result<Transaction, Failed> {
+        let no_coin = || Failed::Node { node: node.to_owned(), what: "is no home of a wallet with a coin".into() };
+        Ok(self.payments.from_home(position, None).ok_or_else(no_coin)?.transaction)
     }
 
     fn position(&mut self, node: &str) -> Result<usize, Failed> {

@@ -120,6 +120,7 @@ impl Job {
             backend: self.backend,
             fidelity: self.fidelity,
             without,
+            mutation: None,
             folder: folder.as_ref(),
             trace: self.trace,
             repeat: self.repeat(),

@@ -1,13 +1,15 @@
 //! Playing: from an experiment to its results.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use schism_chaos::draw::NodeState;
 use schism_chaos::fault::Fault;
-use schism_chaos::simulation::{Fidelity, Settings, Simulation, simulate};
+use schism_chaos::simulation::{Fidelity, Settings, simulate};
 
 use super::{Backend, RunFolder};
 use crate::backend::Backend as _;
+use crate::backend::mutation::Mutation;
 use crate::backend::simulated::Simulated;
 use crate::checks::{Checks, Tempo, View};
 use crate::cluster::{Blueprint, Cluster};
@@ -27,6 +29,8 @@ pub struct Setup<'a> {
     pub fidelity: Fidelity,
     /// What must not heal, though everyone believes it does; a step that is taken away is gone already.
     pub without: Option<&'a Without>,
+    /// What is wrong with every node; nothing but where a check is to be seen catching it.
+    pub mutation: Option<Arc<dyn Mutation>>,
     /// Where to write what happens while it happens.
     pub folder: Option<&'a RunFolder>,
     /// Whether to write the whole trace there.
@@ -57,7 +61,15 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
         ..Settings::seeded(experiment.seed)
     };
     let (played, unhealed) = (experiment.clone(), never_healed(experiment, setup.without));
-    let story = move |simulation| async move { perform(simulation, &played, unhealed, out, show).await };
+    let mutation = setup.mutation.clone();
+    let story = move |simulation| async move {
+        let backend = Simulated::new(simulation, gated(&played));
+        let backend = match mutation {
+            Some(mutation) => backend.mutated(mutation),
+            None => backend,
+        };
+        perform(backend, &played, unhealed, out, show).await
+    };
     let finished = simulate(settings, story).map_err(|failure| failure.to_string())?;
     let outcome = finished.value.map_err(|broken| broken.to_string())?;
     let Outcome { verdict, why, measured, evidence, violations, checks, nodes, heights, fault_bars, virtual_seconds } =
@@ -84,7 +96,7 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
 
 /// Plays an experiment in a simulation.
 async fn perform(
-    simulation: Simulation,
+    backend: Simulated,
     experiment: &Experiment,
     unhealed: Vec<usize>,
     out: Box<dyn Write + Send>,
@@ -93,8 +105,7 @@ async fn perform(
     let (seed, pace) = (experiment.seed, experiment.pace.simulated);
     let blueprint = Blueprint::of(&experiment.topology, experiment.plan(seed), seed, pace);
     let rules = blueprint.places[0].rules.clone();
-    let gated = experiment.faults.iter().any(|step| needs_gates(&step.fault));
-    let mut cluster = Cluster::new(Simulated::new(simulation, gated), blueprint);
+    let mut cluster = Cluster::new(backend, blueprint);
     let nodes = cluster.described(|_| 0);
     let mut present = nodes.clone();
     for (position, node) in present.iter_mut().enumerate() {
@@ -119,8 +130,9 @@ async fn perform(
 }
 
 /// Whether a fault stands between the actors of a node.
-fn needs_gates(fault: &Fault) -> bool {
-    matches!(fault, Fault::Slow { .. } | Fault::Drop { .. } | Fault::Hold { .. })
+fn gated(experiment: &Experiment) -> bool {
+    let between = |fault: &Fault| matches!(fault, Fault::Slow { .. } | Fault::Drop { .. } | Fault::Hold { .. });
+    experiment.faults.iter().any(|step| between(&step.fault))
 }
 
 /// Steps whose undoing a control turns into nothing.
