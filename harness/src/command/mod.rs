@@ -56,6 +56,22 @@ impl Speech {
     }
 }
 
+impl Speech {
+    /// Prints what nodes log from the second `-v` on, without a time of day: the nodes' clock is virtual.
+    fn let_nodes_log(self) {
+        if self.verbose >= 2 {
+            let words = tracing_subscriber::EnvFilter::try_from_env("SCHISM_LOG");
+            let words = words.unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into());
+            // A second command in one process (a test) keeps the first one's.
+            let _ = tracing_subscriber::fmt()
+                .with_env_filter(words)
+                .without_time()
+                .with_writer(std::io::stderr)
+                .try_init();
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run experiments and say what became of them
@@ -102,6 +118,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     let speech = command.speech;
+    speech.let_nodes_log();
     let done = match command.verb {
         Verb::Run(arguments) => run::run(&arguments, speech),
         Verb::Test(arguments) => test::test(&arguments, speech),
