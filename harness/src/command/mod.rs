@@ -63,11 +63,8 @@ impl Speech {
             let words = tracing_subscriber::EnvFilter::try_from_env("SCHISM_LOG");
             let words = words.unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into());
             // A second command in one process (a test) keeps the first one's.
-            let _ = tracing_subscriber::fmt()
-                .with_env_filter(words)
-                .without_time()
-                .with_writer(std::io::stderr)
-                .try_init();
+            let _ =
+                tracing_subscriber::fmt().with_env_filter(words).without_time().with_writer(std::io::stderr).try_init();
         }
     }
 }

@@ -1,5 +1,5 @@
 //! An overlay: which connections this node seeks. Links it was told to keep it dials again for ever; beyond them a
-//! shape of its own (so far: [`Unstructured`]) decides whom else to know.
+//! shape of its own (so far: `Unstructured`) decides whom else to know.
 //!
 //! libp2p does not redial, so all supervision is here. It decides only; the actor dials and hangs up.
 
