@@ -24,6 +24,8 @@ const CACHE_BYTES: u64 = 16 << 20;
 
 /// The file that sled locks.
 const SLED_FILE: &str = "db";
+/// Others that may wait for the same file, and hold it for a moment each before they let go.
+const OTHERS: usize = 8;
 /// How long a store may take to be let go of by the one who closed it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -144,13 +146,13 @@ impl Drop for Records {
 
 fn open(folder: &Path) -> Result<Db, Trouble> {
     let open = || sled::Config::new().path(folder).flush_every_ms(None).cache_capacity(CACHE_BYTES).open();
-    match guarded(open) {
-        Err(Trouble::Held) => {
-            wait_until_let_go(folder).map_err(|failure| Trouble::Failed(failure.why))?;
-            guarded(open)
+    for _ in 0..OTHERS {
+        match guarded(open) {
+            Err(Trouble::Held) => wait_until_let_go(folder).map_err(|failure| Trouble::Failed(failure.why))?,
+            opened => return opened,
         }
-        opened => opened,
     }
+    guarded(open)
 }
 
 /// sled lets go of its file on threads of its own, some time after it was closed: waits for that, but not for another
@@ -158,7 +160,11 @@ fn open(folder: &Path) -> Result<Db, Trouble> {
 fn wait_until_let_go(folder: &Path) -> Result<(), StoreFailure> {
     let Ok(file) = File::open(folder.join(SLED_FILE)) else { return Ok(()) };
     let (locked, waits) = mpsc::channel();
-    thread::spawn(move || locked.send(file.lock()));
+    thread::spawn(move || {
+        let lock = file.lock();
+        drop(file); // before anyone is told that it is free
+        locked.send(lock)
+    });
     match waits.recv_timeout(PATIENCE) {
         Ok(lock) => lock.map_err(|error| StoreFailure::new("open", error)),
         Err(_) => Err(StoreFailure::new("open", "it is open elsewhere")),
