@@ -1,13 +1,18 @@
 //! A scene: what happens to a cluster, mutated or not, and what the checks find in it.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use schism::backend::mutation::Mutation;
+use schism::backend::simulated::Simulated;
+use schism::checks::Check;
 use schism::experiment::Experiment;
 use schism::report::Verdict;
+use schism::run::story::{Failed, Story};
 use schism::suite::{Backend, Setup, play};
-use schism_chaos::simulation::Fidelity;
+use schism::topology::Topology;
+use schism_chaos::simulation::{Fidelity, Settings, simulate};
 
 /// Findings in order, each with its check; or why there are none to speak of.
 pub type Found = Result<Vec<(String, String)>, String>;
@@ -37,3 +42,43 @@ pub fn experiment(file: &str, mutation: Option<Arc<dyn Mutation>>, adjust: fn(&m
 
 /// Asks what the file asks.
 pub fn as_it_is(_: &mut Experiment) {}
+
+/// A story being told, on a cluster that it borrows.
+pub type Telling<'a> = Pin<Box<dyn Future<Output = Result<(), Failed>> + 'a>>;
+
+/// A small story in which one check is asked.
+pub struct Small {
+    /// The cluster, as a topology's YAML.
+    pub topology: &'static str,
+    /// The check.
+    pub asked: fn() -> Box<dyn Check>,
+    /// What happens.
+    pub tell: for<'a> fn(&'a mut Story) -> Telling<'a>,
+}
+
+/// Two miners and one link.
+pub const PAIR: &str = "{ name: pair, groups: { miner: { count: 2 } }, overlay: line, link: { latency: 50ms } }";
+
+impl Small {
+    /// Tells it, of nodes that are mutated or not.
+    pub fn play(self, mutation: Option<Arc<dyn Mutation>>) -> Found {
+        const SEED: u64 = 3;
+        let topology = Topology::parse("scene", self.topology).map_err(|refusal| refusal.to_string())?;
+        let told = simulate(Settings::seeded(SEED), move |simulation| async move {
+            let backend = Simulated::new(simulation, false);
+            let backend = match mutation {
+                Some(mutation) => backend.mutated(mutation),
+                None => backend,
+            };
+            let mut story = Story::on(backend, &topology, SEED);
+            story.ask_whether((self.asked)());
+            match (self.tell)(&mut story).await {
+                Ok(()) | Err(Failed::Found { .. }) => {}
+                Err(failed) => return Err(failed.to_string()),
+            }
+            let found = story.run().findings().iter();
+            Ok(found.map(|found| (found.check.to_owned(), found.what.clone())).collect())
+        });
+        told.map_err(|failure| failure.to_string())?.value
+    }
+}

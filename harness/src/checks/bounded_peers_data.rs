@@ -3,12 +3,13 @@
 use schism_node::bounds;
 use schism_node::control::Answer;
 
-use super::{Check, Finding, View};
+use super::{Check, Finding, Of, View};
 use crate::timeline::{Entry, Happening};
 
 /// Holds every sample of a pool and of a network against `schism_node::bounds`.
 #[derive(Debug)]
 pub struct BoundedPeersData {
+    of: Of,
     pool_bytes: usize,
     most: Most,
 }
@@ -26,7 +27,12 @@ impl BoundedPeersData {
     /// With this many bytes in one pool at most; nothing: the node's own bound.
     pub fn new(pool_bytes: Option<usize>) -> Self {
         let pool_bytes = pool_bytes.unwrap_or(bounds::POOL_BYTES).min(bounds::POOL_BYTES);
-        Self { pool_bytes, most: Most::default() }
+        Self { of: Of::Everyone, pool_bytes, most: Most::default() }
+    }
+
+    /// Of these nodes alone.
+    pub fn among(self, of: Of) -> Self {
+        Self { of, ..self }
     }
 }
 
@@ -46,7 +52,7 @@ impl Check for BoundedPeersData {
     }
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
-        let node = entry.node.filter(|&node| view.nodes()[node].judged)?;
+        let node = entry.node.filter(|&node| view.nodes()[node].judged && self.of.holds(node))?;
         let held = match &entry.what {
             Happening::Answer(Answer::Pool(pool)) => vec![
                 ("bytes in its pool", pool.bytes, self.pool_bytes, &mut self.most.pool_bytes),
@@ -94,5 +100,15 @@ mod tests {
             story.answer(0, one_more);
             assert_eq!(story.findings().len(), 1);
         }
+    }
+
+    #[test]
+    fn only_those_who_are_meant_are_asked() {
+        let over = || Answer::Pool(PoolState { bytes: 11, ..Default::default() });
+        let mut story = Story::of(2).asking(BoundedPeersData::new(Some(10)).among(Of::Nodes(vec![1])));
+        story.answer(0, over());
+        assert!(story.findings().is_empty());
+        story.answer(1, over());
+        assert_eq!(story.findings().len(), 1);
     }
 }

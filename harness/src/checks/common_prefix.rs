@@ -110,8 +110,9 @@ impl Check for CommonPrefix {
         }
         // The anchor moves up once per height, not once per node: only then all others are looked at.
         self.anchors[place] = Some((settled, node));
-        let tips = members.into_iter().filter_map(|member| Some((member, view.nodes()[member].tip?)));
-        let (other, _) = tips.into_iter().find(|&(_, tip)| Self::contradicts(view, tip, settled))?;
+        let known = members.into_iter().filter(|&member| !view.nodes()[member].silent);
+        let mut tips = known.filter_map(|member| Some((member, view.nodes()[member].tip?)));
+        let (other, _) = tips.find(|&(_, tip)| Self::contradicts(view, tip, settled))?;
         Some(self.finding(view, other, (settled, node)))
     }
 
@@ -122,6 +123,9 @@ impl Check for CommonPrefix {
 
 #[cfg(test)]
 mod tests {
+    use schism_chaos::effect::Effect;
+    use schism_chaos::fault::CrashKind;
+
     use super::*;
     use crate::checks::story::Story;
 
@@ -182,5 +186,24 @@ mod tests {
         }
         assert_eq!(story.findings().len(), 1);
         story.heal(split);
+    }
+
+    #[test]
+    fn who_was_stopped_is_not_asked_until_it_has_said_that_it_is_back() {
+        let mut story = Story::of(3).asking(within_a_second(2));
+        story.wait(5);
+        let fork = story.mine(2);
+        let crash = story.apply(vec![Effect::Stop { node: 2, kind: CrashKind::Machine }], Vec::new());
+        let first = story.mine(0);
+        story.hear(1, first);
+        story.heal(crash);
+        story.wait(5);
+        for _ in 0..3 {
+            story.mine(0);
+        }
+        assert!(story.findings().is_empty(), "{fork} was the stopped node's");
+        story.start(2);
+        story.mine(0);
+        assert_eq!(story.only_finding().node, Some(2));
     }
 }

@@ -45,6 +45,8 @@ pub struct NodeView {
     pub mines: bool,
     /// Whether the schedule has it absent, alive or dead.
     pub state: NodeState,
+    /// Whether it was stopped and has not said since that it started again: what it stands on is not known.
+    pub silent: bool,
     /// Whether it stands still.
     pub frozen: bool,
     /// Whether a gate keeps everything from its Network or its Ledger, which is as good as being cut off.
@@ -85,6 +87,7 @@ impl View {
             judged: !matches!(node.role, Role::Adversary | Role::Light),
             mines: node.hash_share > 0.0,
             state: node.state,
+            silent: false,
             frozen: false,
             deaf: false,
             ledger: None,
@@ -220,6 +223,7 @@ impl View {
     fn event(&mut self, event: &Event, node: usize) {
         match event {
             Event::Started { ledger } => {
+                self.nodes[node].silent = false;
                 if self.nodes[node].state == NodeState::Absent {
                     self.nodes[node].state = NodeState::Alive;
                     self.reconnect();
@@ -283,6 +287,7 @@ impl View {
             if node.state != NodeState::Absent {
                 node.state = if self.active.stopped(place) { NodeState::Dead } else { NodeState::Alive };
             }
+            node.silent |= node.state == NodeState::Dead;
             node.frozen = self.active.frozen(place);
             let closed = |actor| {
                 let gate = self.active.gate(place, actor);

@@ -122,6 +122,7 @@ fn checks_stand_where_they_can_be_asked() {
         ("finally: { limits: { transaction_everywhere: { p50: 5s, p99: 3s } } }", "larger part of the values"),
         ("finally: { limits: {} }", "limit nothing"),
         ("finally: { only: { group:est: { supply: exact } } }", "unknown group `est`"),
+        ("finally: { only: { group:miner: { served: { to: one } } } }", "`served` says itself to whom"),
         ("seed: 3", "asks for nothing"),
         ("always: { supply: exact }\ncontrol: { without: heal, expect: stalled }", "nothing that heals"),
         ("always: { supply: exact }\npace: { process: 0 }", "not above 0"),
@@ -130,6 +131,20 @@ fn checks_stand_where_they_can_be_asked() {
         let refusal = refused(&format!("{TWO}{wrong}\n"));
         assert!(refusal.contains(told), "{wrong}\n{refusal}");
     }
+}
+
+#[test]
+fn some_nodes_are_asked_for_no_figure_that_only_a_whole_run_has() {
+    let only = |limits: &str| format!("{TWO}finally: {{ only: {{ group:full: {{ limits: {limits} }} }} }}\n");
+    for figure in ["blocks_lost: 5", "time_to_converge: 5s", "gini_bytes_served: 0.5", "block_everywhere: { p99: 5s }"]
+    {
+        let refusal = refused(&only(&format!("{{ reorganisation: 5, {figure} }}")));
+        let name = figure.split(':').next().unwrap();
+        let told = format!("e.yaml:2:63: `{name}` is a figure of the whole run, not of some of its nodes (move it to");
+        assert!(refusal.starts_with(&told), "{refusal}");
+        assert!(refused(&only(&format!("[ {{ {figure} }} ]"))).contains("move it to the `limits` outside `only`"));
+    }
+    assert_eq!(read(&only("{ reorganisation: 5 }")).finally.len(), 1);
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Means {
             Check::NoLostConfirmed { depth } => Box::new(checks::NoLostConfirmed::new(*depth, of)),
             Check::PoolAgreement { within } => Box::new(checks::PoolAgreement::new(of, *within, tempo)),
             Check::BoundedPeersData { pool } => {
-                Box::new(checks::BoundedPeersData::new(pool.map(|size| size.0 as usize)))
+                Box::new(checks::BoundedPeersData::new(pool.map(|size| size.0 as usize)).among(of))
             }
             Check::Converged { within, fresh_blocks, from_each_side, stable } => {
                 let asked = checks::Asked {

@@ -49,10 +49,47 @@ fn read_only(context: &Context, node: &Node, scope: &Scope, when: When) -> Vec<O
             read.push(None);
             continue;
         };
+        entries.iter().for_each(|entry| refuse_what_a_run_has(context, entry));
         let checks: Vec<_> = entries.iter().flat_map(|entry| read_checks(context, entry, scope, when)).collect();
         read.extend(checks.into_iter().map(|check| Some(Expectation { of: Some(of.clone()?), check: check? })));
     }
     read
+}
+
+/// Notes what cannot be asked of some nodes only: figures that a whole run has, and what says itself of whom it is asked.
+fn refuse_what_a_run_has(context: &Context, entry: &Entry) {
+    const OF_A_RUN: [&str; 6] = [
+        "blocks_lost",
+        "time_to_converge",
+        "transaction_everywhere",
+        "block_everywhere",
+        "gini_bytes_served",
+        "gini_verifications",
+    ];
+    if entry.key == "served" {
+        let help = "move it out of `only`, and say whom it is about with `to`".to_owned();
+        context.wrong(entry.at, "`served` says itself to whom", Some(help));
+    }
+    if entry.key != "limits" {
+        return;
+    }
+    let limits = match &entry.value.value {
+        Value::Map(limits) => vec![limits],
+        Value::List(several) => several.iter().filter_map(map_of).collect(),
+        _ => Vec::new(),
+    };
+    for limit in limits.into_iter().flatten().filter(|limit| OF_A_RUN.contains(&limit.key.as_str())) {
+        let what = format!("`{}` is a figure of the whole run, not of some of its nodes", limit.key);
+        let help = "move it to the `limits` outside `only`; of some nodes only `reorganisation` can be limited";
+        context.wrong(limit.at, what, Some(help.to_owned()));
+    }
+}
+
+fn map_of(node: &Node) -> Option<&Vec<Entry>> {
+    match &node.value {
+        Value::Map(entries) => Some(entries),
+        _ => None,
+    }
 }
 
 /// One check, or a list of the same one asked several times.
