@@ -1,6 +1,6 @@
 //! A cluster under load: ten minutes of an honest network, as fast as the machine can, and what a node of it costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bitcoin::{BlockHash, Txid};
@@ -14,7 +14,7 @@ use super::{Figure, Measured, SEED};
 use crate::backend::simulated::Simulated;
 use crate::backend::{Backend, Heard};
 use crate::cluster::{Blueprint, Cluster};
-use crate::payments::Payments;
+use crate::payments::{Payment, Payments};
 use crate::topology::{ChainRules, Group, LinkClass, Overlay, Topology};
 
 /// Outbound connections each node seeks.
@@ -59,22 +59,22 @@ async fn play(simulation: Simulation, nodes: usize) -> Result<Measured, String> 
     link_up(&mut cluster, &mut arrivals).await?;
     let set_up = setting_up.elapsed();
 
+    let window = if nodes < MANY { LONG } else { SHORT };
+    let mut load = load(&mut payments, window, rules.at(1).fork_id);
     let (measuring, before) = (Stopwatch::start(), simulation.verifier().checked());
-    let (began, window) = (cluster.now(), if nodes < MANY { LONG } else { SHORT });
+    let began = cluster.now();
     for (node, hashes_per_second) in rates.into_iter().enumerate().filter(|(_, rate)| *rate > 0.0) {
         cluster.backend().tell(node, Question::SetHashRate { hashes_per_second });
     }
     let end = began + window;
-    let mut due = began + payments.wait().unwrap_or(window);
     while cluster.now() < end {
-        if cluster.now() >= due {
-            if let Some(payment) = payments.next(rules.at(1).fork_id) {
-                arrivals.expect_transaction(payment.transaction.compute_txid());
-                cluster.backend().tell(payment.home, Question::Submit { transaction: payment.transaction });
-            }
-            due += payments.wait().unwrap_or(window);
-        }
-        if let Some(heard) = cluster.next(due.min(end)).await {
+        let due = load.front().map_or(end, |(after, _)| began + *after);
+        if cluster.now() >= due
+            && let Some((_, payment)) = load.pop_front()
+        {
+            arrivals.expect_transaction(payment.transaction.compute_txid());
+            cluster.backend().tell(payment.home, Question::Submit { transaction: payment.transaction });
+        } else if let Some(heard) = cluster.next(due).await {
             arrivals.note(heard);
         }
     }
@@ -84,6 +84,17 @@ async fn play(simulation: Simulation, nodes: usize) -> Result<Measured, String> 
     let does_not_count = settle(&mut cluster, &mut arrivals).await.err();
     let figures = figures(nodes, window, real, set_up, delivered, before, after);
     Ok(Measured { figures, does_not_count, ..Measured::default() })
+}
+
+/// The payments of a window, each with when it is due since the window began. Signed in advance: a wallet's work is none
+/// of a node's.
+fn load(payments: &mut Payments, window: Duration, fork_id: Option<u32>) -> VecDeque<(Duration, Payment)> {
+    let (mut load, mut due) = (VecDeque::new(), payments.wait());
+    while let Some(after) = due.filter(|after| *after < window) {
+        load.extend(payments.next(fork_id).map(|payment| (after, payment)));
+        due = payments.wait().map(|wait| after + wait);
+    }
+    load
 }
 
 /// Waits until every node has the connections that it seeks.

@@ -89,22 +89,22 @@ pub fn sign_input_as(
     let spending = &mut transaction.input[input];
     match template {
         Template::Key(wanted) => {
-            let key = find(keys, |public| encodings(public).iter().any(|key| key == wanted))?;
+            let (key, _) = find(keys, |public| encodings(public).iter().any(|key| key == wanted))?;
             spending.script_sig = push_all(&[&sign(key)]);
         }
         Template::KeyHash(wanted) => {
-            let key = find(keys, |public| hash(&public.serialize()) == wanted)?;
-            spending.script_sig = push_all(&[&sign(key), &public(key).serialize()]);
+            let (key, public) = find(keys, |public| hash(&public.serialize()) == wanted)?;
+            spending.script_sig = push_all(&[&sign(key), &public.serialize()]);
         }
         Template::WitnessKeyHash(wanted) => {
-            let key = find(keys, |public| hash(&public.serialize()) == wanted)?;
-            spending.witness = Witness::from_slice(&[sign(key), public(key).serialize().to_vec()]);
+            let (key, public) = find(keys, |public| hash(&public.serialize()) == wanted)?;
+            spending.witness = Witness::from_slice(&[sign(key), public.serialize().to_vec()]);
         }
         Template::Multisig { needed, keys: wanted } => {
             let owned = wanted
                 .iter()
                 .filter_map(|wanted| find(keys, |public| encodings(public).iter().any(|key| key == wanted)).ok());
-            let signatures: Vec<Vec<u8>> = owned.take(needed).map(sign).collect();
+            let signatures: Vec<Vec<u8>> = owned.take(needed).map(|(key, _)| sign(key)).collect();
             if signatures.len() < needed {
                 return Err(CannotSign::KeyMissing);
             }
@@ -119,8 +119,9 @@ pub fn sign_input_as(
 /// Never randomised: the keys of a lab are no secrets, and runs must repeat.
 static CONTEXT: LazyLock<Secp256k1<SignOnly>> = LazyLock::new(Secp256k1::signing_only);
 
-fn find(keys: &[SecretKey], wanted: impl Fn(&PublicKey) -> bool) -> Result<&SecretKey, CannotSign> {
-    keys.iter().find(|key| wanted(&public(key))).ok_or(CannotSign::KeyMissing)
+fn find(keys: &[SecretKey], wanted: impl Fn(&PublicKey) -> bool) -> Result<(&SecretKey, PublicKey), CannotSign> {
+    let mut pairs = keys.iter().map(|key| (key, public(key)));
+    pairs.find(|(_, public)| wanted(public)).ok_or(CannotSign::KeyMissing)
 }
 
 /// A key compressed and not.

@@ -7,6 +7,7 @@ use bitcoin::block::Header;
 use schism_wire::PeerId;
 
 use super::Ledger;
+use super::beside::Beside;
 use super::store::{Mark, StoreFailure};
 use super::tree::Id;
 use crate::bounds::HEADERS_PER_RESPONSE;
@@ -33,6 +34,8 @@ pub struct Judged {
 pub enum Judgement {
     /// Good, and part of the best chain now (a block), or known now (headers).
     Taken,
+    /// Good where it stands, but it lost a race: the best chain is as heavy and was here first.
+    Beside,
     /// Nothing wrong with it so far, but it is not on the best chain, or cannot be judged yet.
     Kept,
     /// There is no place for it now; it will be wanted when it is on the way to the best header.
@@ -74,12 +77,21 @@ impl Ledger {
         let tip = self.tree.tip(id);
         let parent = block.header.prev_blockhash;
         let stored = Event::BlockStored { hash: tip.hash, parent, height: tip.height, work: tip.work, from };
-        let moved = self.follow_best()?;
-        let mut judged = Judged::new(match moved.refused.iter().find(|(refused, _)| *refused == id) {
+        let mut moved = self.follow_best()?;
+        let on_the_way = moved.refused.iter().find(|(refused, _)| *refused == id);
+        let judgement = match on_the_way {
             Some((_, reason)) => Judgement::Refused(reason.clone()),
             None if self.tree.is_active(id) => Judgement::Taken,
-            None => Judgement::Kept,
-        });
+            None => match self.judge_beside(id)? {
+                Beside::Valid => Judgement::Beside,
+                Beside::NotJudged => Judgement::Kept,
+                Beside::Refused(reason) => {
+                    moved.refused.push((id, reason.clone()));
+                    Judgement::Refused(reason)
+                }
+            },
+        };
+        let mut judged = Judged::new(judgement);
         if !matches!(judged.judgement, Judgement::Refused(_)) {
             judged.events.push(stored);
         }

@@ -162,7 +162,7 @@ impl LedgerActor {
                 return self.check_transaction(Arc::new(transaction), Source::Own, Some(answer));
             }
             Question::SubmitBlock { block } => match self.check_block(Arc::new(block), Source::Own, context)? {
-                Judgement::Taken | Judgement::Kept => Some(Answer::Accepted),
+                Judgement::Taken | Judgement::Beside | Judgement::Kept => Some(Answer::Accepted),
                 Judgement::Postponed => Some(Answer::Refused { reason: "no place for its body now".into() }),
                 Judgement::Refused(reason) => Some(Answer::Refused { reason: reason.to_string() }),
             },
@@ -228,7 +228,7 @@ impl Handler<ToLedger> for LedgerActor {
 /// The verdict on an item. Our own are owed none; that they are good is told all the same, for it publishes them.
 fn verdict(judgement: &Judgement, source: Source, good: Announced) -> Option<Verdict> {
     let verdict = match judgement {
-        Judgement::Taken => Verdict::Relay(good),
+        Judgement::Taken | Judgement::Beside => Verdict::Relay(good),
         Judgement::Refused(reason) if reason.blame() > 0 => Verdict::Refuse(reason.clone()),
         Judgement::Kept | Judgement::Postponed | Judgement::Refused(_) => Verdict::Drop,
     };

@@ -9,6 +9,7 @@
 
 mod accept;
 pub mod actor;
+mod beside;
 pub mod blocks;
 pub mod coins;
 pub mod frames;

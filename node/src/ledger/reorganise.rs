@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bitcoin::{Block, BlockHash, Transaction};
+use bitcoin::{Block, BlockHash, Transaction, Txid};
 
 use super::Ledger;
 use super::coins::Change;
-use super::store::{Mark, StoreFailure};
+use super::store::{Mark, StoreFailure, Undo};
 use super::tree::Id;
-use super::validate::{Checkers, Place, Stopped, validate};
-use crate::chain::Refused;
+use super::validate::{Checkers, Coins, Found, Place, Stopped, validate};
 use crate::chain::header::median_time_past;
+use crate::chain::{Refused, Rules, Tip};
 use crate::messages::TipChange;
 
 /// How the ledger followed the best chain.
@@ -74,20 +74,12 @@ impl Ledger {
     }
 
     fn connect(&mut self, id: Id, bodies: &mut Bodies) -> Result<(), Stopped> {
-        let block = self.body(id, bodies)?;
-        let txids: Vec<_> = block.txdata.iter().map(Transaction::compute_txid).collect();
-        let parent = self.tree.parent(id);
-        let (tip, under) = (self.tree.tip(id), self.tree.tip(parent));
-        let median = median_time_past(under.height, &self.tree.pasts(parent));
-        let place = Place { rules: &self.rules, height: tip.height, median };
+        let placed = self.placed(id, bodies)?;
         // What was valid once is valid wherever its parent is, and it has only one parent.
         let known_valid = self.tree.mark(id) == Mark::Valid;
-        let checkers = Checkers { verifier: self.verifier.as_ref(), work: self.work.as_ref() };
-        let checkers = (!known_valid).then_some(checkers);
-        let found = validate(&block, &txids, place, self.store.as_ref(), checkers)?;
+        let found = self.check(&placed, &|outpoint| self.store.coin(outpoint), !known_valid)?;
         self.signature_checks += u64::from(found.signature_checks);
-        let change = Change::of(&block, &txids, tip, under, found.undo, &self.rules);
-        let (step, standing) = change.apply(&self.standing);
+        let (step, standing) = placed.change(found.undo, &self.rules).apply(&self.standing);
         self.mark(id, Mark::Valid);
         self.write(step)?;
         self.standing = standing;
@@ -97,18 +89,38 @@ impl Ledger {
 
     fn disconnect(&mut self, bodies: &mut Bodies) -> Result<(), StoreFailure> {
         let id = self.tree.active_tip();
-        let block = self.body(id, bodies)?;
-        let txids: Vec<_> = block.txdata.iter().map(Transaction::compute_txid).collect();
-        let parent = self.tree.parent(id);
-        let (tip, under) = (self.tree.tip(id), self.tree.tip(parent));
-        let undo = self.store.undo(&tip.hash)?;
-        let undo = undo.ok_or_else(|| StoreFailure::new("disconnect a block", format!("no undo of {}", tip.hash)))?;
-        let change = Change::of(&block, &txids, tip, under, undo, &self.rules);
-        let (step, standing) = change.undo(&self.standing);
+        let placed = self.placed(id, bodies)?;
+        let (step, standing) = placed.change(self.undo_of(&placed)?, &self.rules).undo(&self.standing);
         self.write(step)?;
         self.standing = standing;
-        self.tree.move_tip(parent);
+        self.tree.move_tip(self.tree.parent(id));
         Ok(())
+    }
+
+    /// A block whose body is here, and where it stands.
+    pub(super) fn placed(&self, id: Id, bodies: &mut Bodies) -> Result<Placed, StoreFailure> {
+        let (block, parent) = (self.body(id, bodies)?, self.tree.parent(id));
+        let under = self.tree.tip(parent);
+        Ok(Placed {
+            txids: block.txdata.iter().map(Transaction::compute_txid).collect(),
+            block,
+            tip: self.tree.tip(id),
+            under,
+            median: median_time_past(under.height, &self.tree.pasts(parent)),
+        })
+    }
+
+    /// Validates a block against the coins that its parent left.
+    pub(super) fn check(&self, placed: &Placed, coins: Coins<'_>, signatures: bool) -> Result<Found, Stopped> {
+        let place = Place { rules: &self.rules, height: placed.tip.height, median: placed.median };
+        let checkers = Checkers { verifier: self.verifier.as_ref(), work: self.work.as_ref() };
+        validate(&placed.block, &placed.txids, place, coins, signatures.then_some(checkers))
+    }
+
+    /// What undoes a block of the best chain.
+    pub(super) fn undo_of(&self, placed: &Placed) -> Result<Undo, StoreFailure> {
+        let undo = self.store.undo(&placed.tip.hash)?;
+        undo.ok_or_else(|| StoreFailure::new("disconnect a block", format!("no undo of {}", placed.tip.hash)))
     }
 
     fn body(&self, id: Id, bodies: &mut Bodies) -> Result<Arc<Block>, StoreFailure> {
@@ -124,4 +136,21 @@ impl Ledger {
 }
 
 /// Bodies read on the way.
-type Bodies = BTreeMap<BlockHash, Arc<Block>>;
+pub(super) type Bodies = BTreeMap<BlockHash, Arc<Block>>;
+
+/// A block, and where it stands.
+pub(super) struct Placed {
+    block: Arc<Block>,
+    txids: Vec<Txid>,
+    tip: Tip,
+    under: Tip,
+    /// Median time of its parent and the ten before.
+    median: u32,
+}
+
+impl Placed {
+    /// What it changes, given the coins that its inputs spend.
+    pub(super) fn change(&self, undo: Undo, rules: &Rules) -> Change {
+        Change::of(&self.block, &self.txids, self.tip, self.under, undo, rules)
+    }
+}

@@ -179,10 +179,9 @@ impl Tree {
             || wanted()
     }
 
-    /// The block was connected: it is valid wherever its parent is.
+    /// The block was found good where it stands: it is valid wherever its parent is.
     pub fn mark_valid(&mut self, id: Id) {
         self.at_mut(id).mark = Mark::Valid;
-        self.idle.remove(&(self.at(id).height, id));
     }
 
     /// The block breaks a rule; neither it nor what builds on it is ever looked at again.
@@ -215,6 +214,7 @@ impl Tree {
         self.active.truncate(height);
         debug_assert_eq!(self.active.len(), height, "the tip moves one block at a time");
         self.active.push(to);
+        self.idle.remove(&(self.at(to).height, to));
     }
 
     /// The active tip stands where it was opened.

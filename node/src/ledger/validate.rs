@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitcoin::{Amount, Block, OutPoint, Transaction, Txid};
 
 use super::coins::outputs;
-use super::store::{Store, StoreFailure, Undo};
+use super::store::{StoreFailure, Undo};
 use crate::chain::template::is_unspendable;
 use crate::chain::{Coin, Refused, Rules, SignatureCheck, spend, transaction};
 use crate::surroundings::{Cost, Verifier, VirtualWork};
@@ -63,16 +63,19 @@ impl From<StoreFailure> for Stopped {
     }
 }
 
-/// Validates a block against the coins in the store, which are those its parent left. Signatures are checked unless
-/// `checkers` is nothing, for a block that was valid once.
+/// Looks up a coin among those that a block's parent left.
+pub type Coins<'a> = &'a dyn Fn(&OutPoint) -> Result<Option<Coin>, StoreFailure>;
+
+/// Validates a block against the coins that its parent left. Signatures are checked unless `checkers` is nothing, for a
+/// block that was valid once.
 pub fn validate(
     block: &Block,
     txids: &[Txid],
     place: Place<'_>,
-    store: &dyn Store,
+    coins: Coins<'_>,
     checkers: Option<Checkers<'_>>,
 ) -> Result<Found, Stopped> {
-    let mut view = View { store, made: BTreeMap::new(), spent: BTreeSet::new() };
+    let mut view = View { left: coins, made: BTreeMap::new(), spent: BTreeSet::new() };
     let active = place.rules.at(place.height);
     let lock_time = active.lock_time(place.median, block.header.time);
     let (mut fees, mut undo) = (Amount::ZERO, Vec::new());
@@ -108,7 +111,7 @@ fn check_claim(block: &Block, place: Place<'_>, fees: Amount) -> Result<(), Refu
 
 /// The coins as one transaction of the block after the other sees them.
 struct View<'a> {
-    store: &'a dyn Store,
+    left: Coins<'a>,
     made: BTreeMap<OutPoint, Coin>,
     spent: BTreeSet<OutPoint>,
 }
@@ -117,7 +120,7 @@ impl View<'_> {
     /// BIP30: an output that exists already would be gone without being spent.
     fn check_overwrites(&self, tx: &Transaction, txid: Txid) -> Result<(), Stopped> {
         for vout in 0..tx.output.len() as u32 {
-            if self.store.coin(&OutPoint { txid, vout })?.is_some() {
+            if (self.left)(&OutPoint { txid, vout })?.is_some() {
                 return Err(Refused::TransactionOverwrites { txid }.into());
             }
         }
@@ -133,7 +136,7 @@ impl View<'_> {
             }
             let coin = match self.made.remove(&outpoint) {
                 Some(coin) => Some(coin),
-                None => self.store.coin(&outpoint)?,
+                None => (self.left)(&outpoint)?,
             };
             coins.push(coin.ok_or_else(|| match not_before.contains(&outpoint.txid) {
                 true => Refused::SpentBeforeMade { outpoint },

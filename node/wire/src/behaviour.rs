@@ -17,8 +17,10 @@ use crate::limits::{HANDSHAKES, Limits, STREAMS_PER_CONNECTION};
 use crate::traffic::Traffic;
 use crate::wire::Settings;
 
-/// Seconds between pings, and that an answer may take.
-const PING_SECONDS: u64 = 15;
+/// Between two pings: they measure the way, they do not guard it (the transport notices what is dead).
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the answer to one may take.
+const PING_TIME: Duration = Duration::from_secs(15);
 
 /// All protocols of a node.
 #[derive(NetworkBehaviour)]
@@ -57,11 +59,7 @@ impl Behaviour {
                     .with_agent_version(format!("schism/{}", env!("CARGO_PKG_VERSION")))
                     .with_cache_size(0),
             ),
-            ping: ping::Behaviour::new(
-                ping::Config::new()
-                    .with_interval(Duration::from_secs(PING_SECONDS))
-                    .with_timeout(Duration::from_secs(PING_SECONDS)),
-            ),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIME)),
         }
     }
 }

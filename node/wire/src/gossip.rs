@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libp2p::gossipsub::{
     self, DataTransform, IdentTopic, Message, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-    RawMessage, TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+    RawMessage, TopicHash, TopicScoreParams, ValidationMode, Version, WhitelistSubscriptionFilter,
 };
 use sha2::{Digest, Sha256};
 
@@ -48,7 +48,7 @@ pub(crate) fn gossipsub(chain: &str, topics: &Topics, limits: Limits, traffic: A
     let hashes: HashSet<_> = [topics.blocks.hash(), topics.transactions.hash()].into();
     let mut gossip = gossipsub::Behaviour::new_with_subscription_filter_and_transform(
         MessageAuthenticity::Anonymous,
-        config(chain, limits),
+        config(chain, topics, limits),
         WhitelistSubscriptionFilter(hashes),
         Counted(traffic),
     )
@@ -60,9 +60,11 @@ pub(crate) fn gossipsub(chain: &str, topics: &Topics, limits: Limits, traffic: A
     gossip
 }
 
-fn config(chain: &str, limits: Limits) -> gossipsub::Config {
+fn config(chain: &str, topics: &Topics, limits: Limits) -> gossipsub::Config {
+    let transactions = || topics.transactions.hash();
     gossipsub::ConfigBuilder::default()
-        .protocol_id_prefix(format!("/schism/{chain}/gossip"))
+        // One version is spoken: each more is compared at every poll of every connection.
+        .protocol_id(format!("/schism/{chain}/gossip/1.1.0"), Version::V1_1)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(id)
@@ -72,13 +74,18 @@ fn config(chain: &str, limits: Limits) -> gossipsub::Config {
         .heartbeat_initial_delay(Duration::from_secs(1))
         .heartbeat_interval(Duration::from_secs(1))
         .max_transmit_size(limits.announcement_bytes.saturating_add(4 * 1024))
-        // Overlays here have two to a hundred peers and about six links a node: nearly every link carries gossip, so
-        // that the one link that joins two halves does not wait for the once-a-second exchange of ids.
+        // Overlays here have two to a hundred peers and about six links a node. Blocks are few and urgent: nearly every
+        // link carries them, so that the one link that joins two halves does not wait for the once-a-second exchange
+        // of ids. Transactions are many and may wait for it: each copy more costs every node a frame.
         .mesh_n_low(6)
         .mesh_n(8)
         .mesh_n_high(12)
         .mesh_outbound_min(2)
-        .gossip_lazy(6)
+        .mesh_n_low_for_topic(2, transactions())
+        .mesh_n_for_topic(3, transactions())
+        .mesh_n_high_for_topic(4, transactions())
+        .mesh_outbound_min_for_topic(1, transactions())
+        .gossip_lazy(2)
         // A pruned link may be the one that is needed after a heal.
         .prune_backoff(Duration::from_secs(10))
         .flood_publish(true)

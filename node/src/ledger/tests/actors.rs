@@ -204,7 +204,7 @@ fn a_good_block_is_told_to_the_pool_before_the_network() {
         let said = scene.after(scene.check(&block, scene.peer(2))).await;
         assert_eq!(said, ["network: verdict on 2: drop"], "known already");
         let said = scene.after(scene.check(&rivals[0], scene.peer(3))).await;
-        assert_eq!(said, ["event: stored 1", "network: verdict on 3: drop"], "beside the best chain");
+        assert_eq!(said, ["event: stored 1", "network: verdict on 3: relay block"], "it lost a race");
         let said = scene.after(scene.check(&rivals[1], Source::Own)).await;
         let expected = [
             "event: stored 2",

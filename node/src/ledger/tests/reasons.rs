@@ -92,17 +92,10 @@ fn a_coinbase_matures_before_it_is_spent() {
     let coinbase = &chain[0].txdata[0];
     let coin = crate::ledger::coins::outputs(coinbase, coinbase.compute_txid(), 1).next().expect("an output");
     let spend = forge.pay(&coin, 1, 1_000);
-    // A branch of its own under height 10, made the heavier one so that it is looked at.
+    // A rival of the tip, judged where it stands.
     let too_early = forge.mine_anyhow(chain[8].block_hash(), vec![spend.clone()]);
-    let on_it = forge.mine(too_early.block_hash(), Vec::new());
-    assert_eq!(give(&mut ledger, &too_early), Judgement::Kept);
-    let judged = ledger.accept_block(on_it, NOW, Source::Own).expect("the store works");
     let reason = Refused::CoinImmature { outpoint: coin.0, height: 10, from: 11 }.in_block(spend.compute_txid());
-    let refused = judged.events.iter().find_map(|event| match event {
-        Event::BlockRefused { hash, reason, .. } if *hash == too_early.block_hash() => Some(reason),
-        _ => None,
-    });
-    assert_eq!(refused, Some(&reason));
+    assert_eq!(give(&mut ledger, &too_early), Judgement::Refused(reason));
     let next = forge.mine(chain[9].block_hash(), vec![spend]);
     assert_eq!(give(&mut ledger, &next), Judgement::Taken);
 }

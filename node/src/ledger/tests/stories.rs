@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use bitcoin::{Amount, Block};
+use bitcoin::{Amount, Block, OutPoint};
 
 use super::forge::Forge;
 use super::{NOW, give, ledger};
 use crate::chain::Refused;
+use crate::control::LedgerState;
 use crate::ledger::Judgement;
 use crate::messages::Source;
 
@@ -38,6 +39,52 @@ fn the_heavier_branch_wins_and_the_first_seen_wins_ties() {
     assert_eq!(change.disconnected, [one[1].clone(), one[0].clone()]);
     assert_eq!(change.connected, other);
     assert_eq!(ledger.standing().tip.height, 3);
+}
+
+#[test]
+fn a_good_block_that_lost_a_race_is_known_to_be_good_before_it_matters() {
+    let mut forge = Forge::new(2);
+    let mut ledger = ledger(&forge.rules);
+    let coins = forge.spendable(forge.genesis());
+    let (first, rival) = (forge.pay(&coins[0], 3, 1_000), forge.pay(&coins[0], 2, 2_000));
+    // What the best chain has spent and made since the fork counts for nothing on the other side.
+    let best = forge.mine(forge.genesis(), vec![first]);
+    let beside = forge.mine(forge.genesis(), vec![rival.clone()]);
+    let made = (
+        OutPoint::new(rival.compute_txid(), 0),
+        forge.coins(beside.block_hash())[&OutPoint::new(rival.compute_txid(), 0)].clone(),
+    );
+    let spends_it = forge.pay(&made, 1, 1_000);
+    let child = forge.mine(beside.block_hash(), vec![spends_it]);
+    let next = forge.mine(best.block_hash(), Vec::new());
+    assert_eq!(give(&mut ledger, &best), Judgement::Taken);
+    let before = ledger.state();
+    assert_eq!(give(&mut ledger, &beside), Judgement::Beside);
+    assert_eq!(ledger.state(), LedgerState { signature_checks: 2, ..before });
+    assert_eq!(give(&mut ledger, &next), Judgement::Taken);
+    assert_eq!(give(&mut ledger, &child), Judgement::Beside, "its parent's coins are those of the branch");
+    let last = forge.mine(child.block_hash(), Vec::new());
+    assert_eq!(give(&mut ledger, &last), Judgement::Taken);
+    assert_eq!(ledger.state().signature_checks, 3, "each was checked once");
+}
+
+#[test]
+fn a_bad_block_that_lost_a_race_is_refused_at_once() {
+    let mut forge = Forge::new(2);
+    let mut ledger = ledger(&forge.rules);
+    let coins = forge.spendable(forge.genesis());
+    let payment = forge.pay(&coins[0], 3, 1_000);
+    let best = forge.mine(forge.genesis(), vec![payment.clone()]);
+    let mut forged = forge.pay(&coins[1], 1, 1_000);
+    forged.output[0].value -= Amount::ONE_SAT;
+    let bad = forge.mine_anyhow(forge.genesis(), vec![forged.clone()]);
+    let child = forge.mine(bad.block_hash(), Vec::new());
+    assert_eq!(give(&mut ledger, &best), Judgement::Taken);
+    let reason = Refused::SignatureInvalid { input: 0 }.in_block(forged.compute_txid());
+    assert_eq!(give(&mut ledger, &bad), Judgement::Refused(reason));
+    let parent = bad.block_hash();
+    assert_eq!(give(&mut ledger, &child), Judgement::Refused(Refused::InvalidParent { parent }));
+    assert_eq!(ledger.standing().tip.hash, best.block_hash());
 }
 
 #[test]

@@ -12,9 +12,9 @@ use super::Move;
 use crate::bounds::ADDRESSES;
 use crate::network::peers::Peers;
 
-/// Between two questions for addresses while too few peers are known.
+/// Between two questions for addresses after a newcomer's first; the wait doubles, as peers run out of news.
 const ASK_SOON: Duration = Duration::from_secs(2);
-/// Between two questions for addresses otherwise.
+/// The longest wait between two questions for addresses, and the usual one of who knows enough peers.
 const ASK_LATER: Duration = Duration::from_secs(60);
 /// The first wait before a failed address is tried again; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -33,6 +33,8 @@ pub(super) struct Unstructured {
     /// How often a peer failed in a row, and when it may be chosen again.
     failed: BTreeMap<PeerId, (u32, Duration)>,
     next_question: Duration,
+    /// Between the last question for addresses and the next, while too few peers are known.
+    patience: Duration,
     chance: StdRng,
 }
 
@@ -44,12 +46,15 @@ impl Unstructured {
             chosen: BTreeMap::new(),
             failed: BTreeMap::new(),
             next_question: Duration::ZERO,
+            patience: ASK_SOON,
             chance,
         }
     }
 
     pub(super) fn disconnected(&mut self, peer: PeerId, now: Duration) {
         self.dial_failed(peer, now);
+        self.patience = ASK_SOON;
+        self.next_question = self.next_question.min(now + ASK_SOON);
     }
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Duration) {
@@ -123,7 +128,8 @@ impl Unstructured {
             return None;
         }
         let enough = self.chosen.len() >= self.degree && peers.book().count() > 2 * self.degree;
-        self.next_question = now + if enough { ASK_LATER } else { ASK_SOON };
+        self.next_question = now + if enough { ASK_LATER } else { self.patience };
+        self.patience = (2 * self.patience).min(ASK_LATER);
         Some(Move::AskAddresses { peer: connected[self.chance.random_range(0..connected.len())] })
     }
 }
