@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::Trial;
+use schism::interrupt::Interrupt;
 use schism::report::{Colour, text};
 use schism::suite::{self, Backend, Job};
 use schism_chaos::simulation::Fidelity;
@@ -63,7 +64,7 @@ fn trial(job: Job) -> Trial {
 /// Plays the job this process was started for.
 pub fn in_this_process(job: &str) -> ExitCode {
     let job: Job = serde_json::from_str(job).expect("a job is handed over by this binary");
-    let results = job.work(Box::new(|_, _| {}));
+    let results = job.work(&Interrupt::default(), Box::new(|_, _| {}));
     println!("{}", text(&results, Colour::Never));
     ExitCode::from(u8::try_from(results.verdict.exit_code()).unwrap_or(3))
 }

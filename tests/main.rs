@@ -5,6 +5,7 @@
 
 mod determinism;
 mod experiments;
+mod interrupt;
 mod mutants;
 mod stories;
 mod tell;
@@ -26,6 +27,10 @@ fn main() -> ExitCode {
         libtest_mimic::Trial::test(story.name, move || tell::in_a_process(tell::STORY, story.name))
             .with_kind("simulated")
     });
-    let trials = told.chain(experiments::trials()).chain(determinism::trials()).chain(mutants::trials());
+    let trials = told
+        .chain(experiments::trials())
+        .chain(determinism::trials())
+        .chain(mutants::trials())
+        .chain(interrupt::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

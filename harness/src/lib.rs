@@ -6,6 +6,7 @@ pub mod checks;
 pub mod cluster;
 pub mod command;
 pub mod experiment;
+pub mod interrupt;
 pub mod known;
 pub mod payments;
 pub mod report;

@@ -8,6 +8,7 @@ use schism::backend::mutation::Mutation;
 use schism::backend::simulated::Simulated;
 use schism::checks::Check;
 use schism::experiment::Experiment;
+use schism::interrupt::Interrupt;
 use schism::report::Verdict;
 use schism::run::story::{Failed, Story};
 use schism::suite::{Backend, Setup, play};
@@ -30,6 +31,7 @@ pub fn experiment(file: &str, mutation: Option<Arc<dyn Mutation>>, adjust: fn(&m
         folder: None,
         trace: false,
         repeat: String::new(),
+        interrupt: Interrupt::default(),
     };
     let results = play(&experiment, &setup, Box::new(|_, _| {}));
     let found: Vec<_> = results.violations.into_iter().map(|found| (found.check, found.what)).collect();

@@ -4,12 +4,14 @@
 //!
 //! ```text
 //! parent ── {"seed": 7}⏎ ──▶ worker        one line of JSON; the pipe stays open for as long as the parent lives
+//! parent ── stop⏎ ─────────▶ worker        where the parent is interrupted: end early, and say with what
 //! parent ◀── ⏎MARK{"hash": …}⏎ ── worker   one line of JSON behind a mark, among whatever else it prints
 //! ```
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio, exit};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio, exit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -18,20 +20,26 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::clock::Stopwatch;
+
 /// In front of a result, so that what a test harness prints around it does no harm.
 const MARK: &str = "schism-worker-result ";
 /// Bytes of a worker's last words that are kept.
 const LAST_WORDS: usize = 64 * 1024;
 /// What a worker exits with whose parent has gone.
 const ORPHANED: i32 = 125;
+/// How often a parent that waits for a worker looks whether it shall stop it.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How jobs are given to workers.
-#[derive(Clone, Copy, Debug)]
-pub struct Workers {
+#[derive(Clone, Copy)]
+pub struct Workers<'a> {
     /// Workers alive at once; at least one.
     pub parallel: usize,
     /// Real time each may take; nothing is without limit.
     pub deadline: Option<Duration>,
+    /// Says that workers shall end early, and that no other shall begin.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// Why a worker has no result.
@@ -61,8 +69,9 @@ pub enum Dead {
     Words(#[from] serde_json::Error),
 }
 
-impl Workers {
-    /// Runs all jobs and hands each result to `done` with the job's number, in the order in which they end.
+impl Workers<'_> {
+    /// Runs all jobs and hands each result to `done` with the job's number, in the order in which they end. Once they
+    /// are told to stop, jobs that have not begun have no result.
     ///
     /// `launch` says how to start a worker, which then calls [`serve`]. Its standard streams are taken over.
     pub fn run<J, R>(
@@ -81,6 +90,9 @@ impl Workers {
                 let (results, next, launch) = (results.clone(), &next, &launch);
                 scope.spawn(move || {
                     loop {
+                        if (self.stop)() {
+                            break;
+                        }
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         let Some(job) = jobs.get(number) else { break };
                         if results.send((number, self.run_one(job, launch))).is_err() {
@@ -102,15 +114,14 @@ impl Workers {
         let mut job = serde_json::to_vec(job)?;
         job.push(b'\n');
         let mut command = launch()?;
+        // A terminal's Ctrl-C is for the parent, which tells its workers.
+        command.process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         // Kept open to the end of this function: its end is the worker's.
         let mut input = child.stdin.take().ok_or_else(|| io::Error::other("no standard input"))?;
         let told = input.write_all(&job).and_then(|()| input.flush());
         let (said, last_words) = listen(&mut child);
-        let said = match self.deadline {
-            Some(deadline) => said.recv_timeout(deadline),
-            None => said.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
+        let said = self.wait(&said, &mut input);
         if said.is_err() {
             // Harmless when it has ended by itself; what is left to learn is how.
             let _ = child.kill();
@@ -130,6 +141,28 @@ impl Workers {
                     Err(error) if status.success() => Err(error.into()),
                     _ => Err(Dead::Ended { status, last_words }),
                 }
+            }
+        }
+    }
+}
+
+impl Workers<'_> {
+    /// Waits for what a worker says, and tells it to stop when that is asked.
+    fn wait<T>(&self, said: &mpsc::Receiver<T>, input: &mut ChildStdin) -> Result<T, RecvTimeoutError> {
+        let waited = Stopwatch::start();
+        let mut told = false;
+        loop {
+            match said.recv_timeout(LOOK) {
+                Err(RecvTimeoutError::Timeout) => {}
+                ended => return ended,
+            }
+            if self.deadline.is_some_and(|deadline| waited.elapsed() >= deadline) {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            if !told && (self.stop)() {
+                told = true;
+                // Whoever does not listen any more has ended.
+                let _ = writeln!(input, "stop").and_then(|()| input.flush());
             }
         }
     }
@@ -166,18 +199,23 @@ fn tail(mut from: impl Read) -> String {
 }
 
 /// Does a worker's part: reads the job, does it, writes the result. From now on the process ends when its parent
-/// does, in the middle of whatever it does.
+/// does, in the middle of whatever it does; `stop` is called when the parent wants it to end early.
 ///
 /// # Errors
 /// When the job cannot be read or the result not be written.
-pub fn serve<J: DeserializeOwned, R: Serialize>(work: impl FnOnce(J) -> R) -> Result<(), Dead> {
+pub fn serve<J: DeserializeOwned, R: Serialize>(
+    stop: impl Fn() + Send + 'static,
+    work: impl FnOnce(J) -> R,
+) -> Result<(), Dead> {
     let mut input = BufReader::new(io::stdin());
     let mut job = String::new();
     input.read_line(&mut job)?;
     let job = serde_json::from_str(&job)?;
     thread::Builder::new().name("orphan watch".into()).spawn(move || {
-        // Nothing more is ever written to this pipe; that it ends means that the parent has.
-        let _ = io::copy(&mut input, &mut io::sink());
+        // A line is the wish to stop; that the pipe ends means that the parent has.
+        while matches!(input.read_line(&mut String::new()), Ok(1..)) {
+            stop();
+        }
         exit(ORPHANED);
     })?;
     let result = serde_json::to_string(&work(job))?;
@@ -214,7 +252,7 @@ where
     R: Serialize + DeserializeOwned + Send,
 {
     if std::env::var_os(TEST_WORKER).is_some() {
-        serve(work).expect("a worker's streams are its parent's");
+        serve(|| (), work).expect("a worker's streams are its parent's");
         exit(0);
     }
     let launch = || {
@@ -223,7 +261,7 @@ where
         Ok(command)
     };
     let mut results: Vec<Option<Result<R, Dead>>> = jobs.iter().map(|_| None).collect();
-    let workers = Workers { parallel: 2, deadline: Some(Duration::from_secs(300)) };
+    let workers = Workers { parallel: 2, deadline: Some(Duration::from_secs(300)), stop: &|| false };
     workers.run(jobs, launch, |number, result| results[number] = Some(result));
     results.into_iter().flatten().collect()
 }
@@ -261,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_takes_too_long_is_killed() {
-        let workers = Workers { parallel: 1, deadline: Some(Duration::from_millis(50)) };
+        let workers = Workers { parallel: 1, deadline: Some(Duration::from_millis(50)), stop: &|| false };
         let launch = || {
             let mut command = Command::new("sh");
             command.args(["-c", "echo waiting >&2; exec sleep 600"]);
@@ -276,11 +314,14 @@ mod tests {
     fn a_worker_dies_when_its_parent_goes() {
         let name = "simulation::worker::tests::a_worker_dies_when_its_parent_goes";
         if std::env::var_os(TEST_WORKER).is_some() {
-            let _ = serve(|(): ()| -> () {
-                loop {
-                    thread::park();
-                }
-            });
+            let _ = serve(
+                || (),
+                |(): ()| -> () {
+                    loop {
+                        thread::park();
+                    }
+                },
+            );
             exit(0);
         }
         let mut command = Command::new(std::env::current_exe().unwrap());

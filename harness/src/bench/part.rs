@@ -44,7 +44,7 @@ impl Part {
             Ok(command)
         };
         let mut measured = Measured::default();
-        let workers = Workers { parallel: 1, deadline: None };
+        let workers = Workers { parallel: 1, deadline: None, stop: &|| false };
         workers.run(&[self], launch, |_, result: Result<Measured, Dead>| {
             measured = result.unwrap_or_else(|dead| Measured::failed(&dead));
         });
@@ -63,15 +63,18 @@ impl Measured {
 /// # Errors
 /// When the parent cannot be understood.
 pub fn work() -> Result<(), Dead> {
-    serve(|part: Part| {
-        let measured = match part {
-            Part::Cluster(nodes) => cluster::measure(nodes),
-            Part::Ledger => ledger::measure().map_err(|failure| failure.to_string()),
-            Part::Sync => sync::measure(),
-        };
-        let measured = measured.unwrap_or_else(|why| Measured::failed(&why));
-        Measured { peak_bytes: peak_bytes(), ..measured }
-    })
+    serve(
+        || (),
+        |part: Part| {
+            let measured = match part {
+                Part::Cluster(nodes) => cluster::measure(nodes),
+                Part::Ledger => ledger::measure().map_err(|failure| failure.to_string()),
+                Part::Sync => sync::measure(),
+            };
+            let measured = measured.unwrap_or_else(|why| Measured::failed(&why));
+            Measured { peak_bytes: peak_bytes(), ..measured }
+        },
+    )
 }
 
 /// The most memory this process has had resident; 0 where the system does not say.

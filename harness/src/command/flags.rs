@@ -7,8 +7,10 @@ use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use schism_chaos::simulation::Fidelity;
 
+use super::Speech;
+use crate::interrupt::Interrupt;
 use crate::report::{self, Inconclusive, Results, Verdict};
-use crate::suite::{Backend, Job, worst};
+use crate::suite::{self, Backend, Job, worst};
 
 /// What a run is given besides its file.
 #[derive(Clone, Debug, Args)]
@@ -108,16 +110,35 @@ impl Flags {
         numbered.filter(|(number, _)| number % shard.of == shard.number - 1).map(|(_, job)| job).collect()
     }
 
+    /// Does all of several jobs in worker processes, a line each and a table at the end.
+    pub(super) fn work_all(&self, jobs: &[Job], interrupt: &Interrupt, speech: Speech) -> Vec<Results> {
+        let mut ended: Vec<(usize, Results)> = Vec::new();
+        suite::work_all(jobs, self.parallel(), interrupt, |number, results| {
+            one_of_many(&results, speech);
+            self.tidy(&results);
+            ended.push((number, results));
+        });
+        ended.sort_by_key(|(number, _)| *number);
+        let left_out = jobs.len() - ended.len();
+        if left_out > 0 {
+            eprintln!("interrupted: {left_out} of {} runs were not begun", jobs.len());
+        }
+        let all: Vec<Results> = ended.into_iter().map(|(_, results)| results).collect();
+        if !speech.json && !speech.quiet {
+            println!("\n{}", report::table(&all, speech.colour()));
+        }
+        all
+    }
+
     /// Runs at once.
-    pub(super) fn parallel(&self) -> usize {
+    fn parallel(&self) -> usize {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         self.jobs.map_or_else(processors, usize::from)
     }
 
-    /// Whether a folder is to be kept: of whatever did not pass, always.
-    pub(super) fn tidy(&self, results: &Results, several: bool) {
+    /// Removes the folder of one of several runs, unless it is to be kept: of whatever did not pass, always.
+    fn tidy(&self, results: &Results) {
         if let Some(folder) = &results.folder
-            && several
             && !self.keep
             && results.verdict == Verdict::Passed
         {
@@ -127,7 +148,7 @@ impl Flags {
     }
 
     /// Writes JUnit where asked, and says what to exit with.
-    pub(super) fn finish(&self, all: &[Results]) -> miette::Result<i32> {
+    pub(super) fn finish(&self, all: &[Results], interrupt: &Interrupt) -> miette::Result<i32> {
         let inconclusive = if self.inconclusive == "warn" { Inconclusive::Warns } else { Inconclusive::Fails };
         if let Some(path) = &self.junit {
             let text = report::junit(&all.iter().collect::<Vec<_>>(), inconclusive);
@@ -136,7 +157,19 @@ impl Flags {
         }
         annotate(all);
         let counts = |verdict: &Verdict| *verdict != Verdict::Inconclusive || inconclusive == Inconclusive::Fails;
-        Ok(worst(all.iter().map(|results| results.verdict).filter(counts)).exit_code())
+        let verdicts = all.iter().map(|results| results.verdict).filter(counts);
+        Ok(worst(verdicts.chain(interrupt.asked().then_some(Verdict::Interrupted))).exit_code())
+    }
+}
+
+/// A line for a run of many; all of it where it did not pass.
+fn one_of_many(results: &Results, speech: Speech) {
+    if speech.json {
+        println!("{}", report::json_line(results));
+    } else if results.verdict != Verdict::Passed || speech.verbose > 0 {
+        println!("{}\n{}", report::first_line(results), report::text(results, speech.colour()));
+    } else if !speech.quiet {
+        println!("{} · {}", report::first_line(results), speech.colour().verdict(results.verdict));
     }
 }
 

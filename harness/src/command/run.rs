@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use miette::IntoDiagnostic;
 
 use super::flags::Flags;
 use super::{Speech, progress};
 use crate::experiment::Experiment;
+use crate::interrupt::Interrupt;
 use crate::report::{self, Results, Verdict};
 use crate::suite::{self, Job};
 
@@ -32,29 +34,19 @@ pub(super) fn run(arguments: &Arguments, speech: Speech) -> miette::Result<i32> 
         jobs.extend(suite::plan(file, &template, arguments.flags.seeds(), arguments.controls)?);
     }
     let jobs = arguments.flags.part(jobs);
-    let mut all: Vec<Results> = Vec::new();
-    if let [job] = jobs.as_slice() {
-        // A single run needs no process of its own, and can show what happens while it happens.
-        let experiment = Experiment::load(&job.file, &job.settings)?;
-        if !speech.json && !speech.quiet {
-            println!("seed {} · {} · {}", job.seed, job.backend, job.title());
-        }
-        all.push(job.work(progress::show(&experiment, speech.quiet || speech.json)));
-        tell(&all[0], speech);
-    } else {
-        let mut ended: Vec<(usize, Results)> = Vec::new();
-        suite::work_all(&jobs, arguments.flags.parallel(), |number, results| {
-            one_of_many(&results, speech);
-            arguments.flags.tidy(&results, true);
-            ended.push((number, results));
-        });
-        ended.sort_by_key(|(number, _)| *number);
-        all.extend(ended.into_iter().map(|(_, results)| results));
-        if !speech.json && !speech.quiet {
-            println!("\n{}", report::table(&all, speech.colour()));
-        }
+    let interrupt = Interrupt::by_signals().into_diagnostic()?;
+    let [job] = jobs.as_slice() else {
+        let all = arguments.flags.work_all(&jobs, &interrupt, speech);
+        return arguments.flags.finish(&all, &interrupt);
+    };
+    // A single run needs no process of its own, and can show what happens while it happens.
+    let experiment = Experiment::load(&job.file, &job.settings)?;
+    if !speech.json && !speech.quiet {
+        println!("seed {} · {} · {}", job.seed, job.backend, job.title());
     }
-    arguments.flags.finish(&all)
+    let results = job.work(&interrupt, progress::show(&experiment, speech.quiet || speech.json));
+    tell(&results, speech);
+    arguments.flags.finish(&[results], &interrupt)
 }
 
 /// The whole result of the only run.
@@ -63,16 +55,5 @@ fn tell(results: &Results, speech: Speech) {
         println!("{}", report::json_line(results));
     } else if !speech.quiet || results.verdict != Verdict::Passed {
         println!("{}", report::text(results, speech.colour()).trim_end());
-    }
-}
-
-/// A line for a run of many; all of it where it did not pass.
-pub(super) fn one_of_many(results: &Results, speech: Speech) {
-    if speech.json {
-        println!("{}", report::json_line(results));
-    } else if results.verdict != Verdict::Passed || speech.verbose > 0 {
-        println!("{}\n{}", report::first_line(results), report::text(results, speech.colour()));
-    } else if !speech.quiet {
-        println!("{} · {}", report::first_line(results), speech.colour().verdict(results.verdict));
     }
 }

@@ -7,8 +7,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 
 use super::Speech;
 use super::flags::Flags;
-use super::run::one_of_many;
-use crate::report::{self, Results};
+use crate::interrupt::Interrupt;
 use crate::suite;
 
 #[derive(Debug, Args)]
@@ -45,18 +44,9 @@ pub(super) fn test(arguments: &Arguments, speech: Speech) -> miette::Result<i32>
         jobs.iter().for_each(|job| println!("{} · {}", job.title(), job.repeat()));
         return Ok(0);
     }
-    let mut ended: Vec<(usize, Results)> = Vec::new();
-    suite::work_all(&jobs, arguments.flags.parallel(), |number, results| {
-        one_of_many(&results, speech);
-        arguments.flags.tidy(&results, true);
-        ended.push((number, results));
-    });
-    ended.sort_by_key(|(number, _)| *number);
-    let all: Vec<Results> = ended.into_iter().map(|(_, results)| results).collect();
-    if !speech.json && !speech.quiet {
-        println!("\n{}", report::table(&all, speech.colour()));
-    }
-    arguments.flags.finish(&all)
+    let interrupt = Interrupt::by_signals().into_diagnostic()?;
+    let all = arguments.flags.work_all(&jobs, &interrupt, speech);
+    arguments.flags.finish(&all, &interrupt)
 }
 
 /// The experiments among files and in folders, each folder's in order.

@@ -3,9 +3,12 @@
 use miette::IntoDiagnostic;
 use schism_chaos::simulation::worker::serve;
 
+use crate::interrupt::Interrupt;
 use crate::suite::Job;
 
 pub(super) fn work() -> miette::Result<i32> {
-    serve(|job: Job| job.work(Box::new(|_, _| {}))).into_diagnostic()?;
+    let interrupt = Interrupt::default();
+    let stop = interrupt.clone();
+    serve(move || stop.ask(), |job: Job| job.work(&interrupt, Box::new(|_, _| {}))).into_diagnostic()?;
     Ok(0)
 }

@@ -45,12 +45,28 @@ impl<'a, B: Backend> Play<'a, B> {
         Self { run, experiment, tempo, progress, payments, next_payment, fork_id: rules.at(1).fork_id, seen: None }
     }
 
-    /// Plays it to its end. `pose` adds the checks of `finally` once everything is healed, given how many payments
-    /// they will see.
+    /// Plays it to its end, or until it is interrupted. `pose` adds the checks of `finally` once everything is healed,
+    /// given how many payments they will see.
     ///
     /// # Errors
     /// When a node could not be started or the timeline not be written.
     pub async fn play(mut self, pose: impl FnOnce(&mut Checks, usize)) -> Result<Progress, Broken> {
+        match self.whole(pose).await {
+            Err(Broken::Interrupted) => self.break_off().await?,
+            ended => ended?,
+        }
+        Ok(self.progress)
+    }
+
+    /// Heals everything and looks at every node once more.
+    async fn break_off(&mut self) -> Result<(), Broken> {
+        self.run.interrupted();
+        let due = self.progress.finish();
+        self.perform(due).await?;
+        self.run.sample().await
+    }
+
+    async fn whole(&mut self, pose: impl FnOnce(&mut Checks, usize)) -> Result<(), Broken> {
         self.run.start(LINK_UP).await?;
         self.schedule().await?;
         let due = self.progress.finish();
@@ -58,8 +74,7 @@ impl<'a, B: Backend> Play<'a, B> {
         let payers = self.payers();
         pose(&mut self.run.checks, payers.len());
         self.run.record(self.run.cluster.now(), None, Happening::Healed)?;
-        self.finally(payers).await?;
-        Ok(self.progress)
+        self.finally(payers).await
     }
 
     /// Steps of the schedule and payments, as they fall due, until the last step is over and the duration has passed.

@@ -25,6 +25,7 @@ use schism_node::control::{Event, Question};
 use crate::backend::Backend;
 use crate::checks::{Checks, Finding, Measure, View};
 use crate::cluster::{Cluster, State};
+use crate::interrupt::Interrupt;
 use crate::report::TimelinePoint;
 use crate::timeline::{Entry, Happening, Intent, Load, Timeline};
 use proof::Proofs;
@@ -44,6 +45,9 @@ pub struct Run<B> {
     best_height: u32,
     refused: Vec<Txid>,
     unhealed: Vec<usize>,
+    interrupt: Interrupt,
+    /// Whether the interrupt has been heeded: what is left is to heal and to collect.
+    interrupted: bool,
     /// When the load started: what a schedule's times count from.
     began: Duration,
 }
@@ -57,6 +61,9 @@ pub enum Broken {
     /// The timeline could not be written.
     #[error("the timeline could not be written: {0}")]
     Timeline(#[from] io::Error),
+    /// Somebody wants it to end.
+    #[error("it was interrupted")]
+    Interrupted,
 }
 
 impl<B: Backend> Run<B> {
@@ -74,6 +81,8 @@ impl<B: Backend> Run<B> {
             best_height: 0,
             refused: Vec::new(),
             unhealed: Vec::new(),
+            interrupt: Interrupt::default(),
+            interrupted: false,
             began: Duration::ZERO,
         }
     }
@@ -81,6 +90,16 @@ impl<B: Backend> Run<B> {
     /// Makes the healing of these steps do nothing, though the schedule and the checks take it to happen: a control.
     pub fn never_heal(&mut self, steps: Vec<usize>) {
         self.unhealed = steps;
+    }
+
+    /// Lets this interrupt end it: from then on every step is [`Broken::Interrupted`], until [`Run::interrupted`].
+    pub fn heed(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
+    }
+
+    /// Notes that the interrupt has been heeded, so that everything can be healed and collected.
+    pub fn interrupted(&mut self) {
+        self.interrupted = true;
     }
 
     /// Starts the nodes and waits until each has a peer, or for as long as `patience`.
@@ -92,6 +111,7 @@ impl<B: Backend> Run<B> {
         let deadline = self.cluster.now() + patience;
         let mut lonely: Vec<bool> = self.states().map(|state| state == State::Alive).collect();
         while lonely.len() > 1 && lonely.contains(&true) {
+            self.look_up()?;
             match self.cluster.next(deadline).await {
                 None => break,
                 Some(heard) => {
@@ -135,8 +155,9 @@ impl<B: Backend> Run<B> {
     /// `deadline` first.
     ///
     /// # Errors
-    /// When it could not be written down.
+    /// When it could not be written down, or it is interrupted.
     pub async fn step(&mut self, deadline: Duration) -> Result<bool, Broken> {
+        self.look_up()?;
         match self.cluster.next(self.began + deadline).await {
             None => Ok(false),
             Some(heard) => {
@@ -242,6 +263,11 @@ impl<B: Backend> Run<B> {
         self.proofs.notice(&entry, self.checks.view());
         (self.onlooker)(self.checks.view(), &entry);
         Ok(())
+    }
+
+    /// Whether somebody wants it to end.
+    fn look_up(&self) -> Result<(), Broken> {
+        if self.interrupt.asked() && !self.interrupted { Err(Broken::Interrupted) } else { Ok(()) }
     }
 
     fn states(&self) -> impl Iterator<Item = State> + '_ {

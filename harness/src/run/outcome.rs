@@ -1,5 +1,7 @@
 //! The outcome: what a run adds up to, in the one value that every report is printed from.
 
+use std::io::Write;
+
 use schism_chaos::selector::Role;
 
 use super::{Broken, Run};
@@ -9,7 +11,7 @@ use crate::cluster::State;
 use crate::report::{
     Evidence, Measured, NodeRow, Requirement, RequirementState, TimelineFault, TimelinePoint, Verdict, Violation,
 };
-use crate::timeline::{Entry, Happening};
+use crate::timeline::{Entry, Happening, Timeline};
 
 /// What a run found, before anything is known about the process it ran in.
 pub struct Outcome {
@@ -33,6 +35,8 @@ pub struct Outcome {
     pub fault_bars: Vec<TimelineFault>,
     /// Seconds on the nodes' clock.
     pub virtual_seconds: f64,
+    /// What happened, to be finished with the trace.
+    pub timeline: Timeline<Box<dyn Write + Send>>,
 }
 
 impl<B: Backend> Run<B> {
@@ -40,9 +44,11 @@ impl<B: Backend> Run<B> {
     ///
     /// # Errors
     /// When the timeline could not be written.
-    pub fn outcome(mut self, evidence: Vec<Evidence>) -> Result<Outcome, Broken> {
+    pub fn outcome(mut self, mut evidence: Vec<Evidence>) -> Result<Outcome, Broken> {
         let now = self.now();
-        for finding in self.checks.end(now) {
+        // A run that was broken off has not come to what is asked at its end.
+        let last_words = if self.interrupted { Vec::new() } else { self.checks.end(now) };
+        for finding in last_words {
             self.timeline.write(&Entry { at: now, node: finding.node, what: Happening::Found(finding) })?;
         }
         let view = self.checks.view();
@@ -54,8 +60,12 @@ impl<B: Backend> Run<B> {
             figures.iter().find(|(name, _)| *name == "seconds_to_converge").map(|(_, value)| *value);
         let violations: Vec<Violation> = self.checks.findings().iter().map(|found| self.violation(found)).collect();
         let worst = self.checks.findings().iter().min_by_key(|finding| finding.verdict);
+        if self.interrupted {
+            evidence.iter_mut().for_each(not_reached);
+        }
         let missing = evidence.iter().find_map(missing);
         let (verdict, why) = match (worst, missing) {
+            _ if self.interrupted => (Verdict::Interrupted, Some(format!("stopped after {:.0} s", now.as_secs_f64()))),
             (Some(finding), _) => (finding.verdict, Some(format!("{}: {}", finding.check, finding.what))),
             (None, Some(missing)) => (Verdict::Inconclusive, Some(missing)),
             (None, None) => (Verdict::Passed, None),
@@ -64,7 +74,11 @@ impl<B: Backend> Run<B> {
             name: check.name().to_owned(),
             asked: check.asked(),
             seen: check.seen(),
-            state: if findings == 0 { RequirementState::Met } else { RequirementState::Missing },
+            state: match findings {
+                0 if self.interrupted => RequirementState::NotReached,
+                0 => RequirementState::Met,
+                _ => RequirementState::Missing,
+            },
         });
         let fault_bars = evidence.iter().flat_map(|evidence| {
             let step = evidence.step.clone();
@@ -81,6 +95,7 @@ impl<B: Backend> Run<B> {
             evidence,
             heights: self.heights,
             virtual_seconds: now.as_secs_f64(),
+            timeline: self.timeline,
         })
     }
 
@@ -111,6 +126,13 @@ impl<B: Backend> Run<B> {
         };
         view.nodes().iter().enumerate().map(row).collect()
     }
+}
+
+/// What was not seen of a step by the time of an interrupt might have been later.
+fn not_reached(evidence: &mut Evidence) {
+    let missing = |requirement: &&mut Requirement| requirement.state == RequirementState::Missing;
+    let later = evidence.requirements.iter_mut().filter(missing);
+    later.for_each(|requirement| requirement.state = RequirementState::NotReached);
 }
 
 /// The first thing asked of a step's evidence that was not seen, as a sentence.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::RunFolder;
 use super::play::{Setup, play};
 use crate::experiment::{Control, Experiment, Without};
+use crate::interrupt::Interrupt;
 use crate::report::{Requirement, RequirementState, Results, Verdict};
 use crate::run::Onlooker;
 use crate::yaml::Refusal;
@@ -94,8 +95,8 @@ pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> 
 }
 
 impl Job {
-    /// Does it, here and now. A process can do this once.
-    pub fn work(&self, show: Onlooker) -> Results {
+    /// Does it, here and now, unless it is interrupted. A process can do this once.
+    pub fn work(&self, interrupt: &Interrupt, show: Onlooker) -> Results {
         let experiment = match self.experiment() {
             Ok(experiment) => experiment,
             Err(refusal) => return self.broken(refusal.to_string()),
@@ -124,6 +125,7 @@ impl Job {
             folder: folder.as_ref(),
             trace: self.trace,
             repeat: self.repeat(),
+            interrupt: interrupt.clone(),
         };
         let mut results = play(&controlled, &setup, show);
         if let Some(control) = &control {

@@ -16,22 +16,28 @@ use std::process::Command;
 
 use schism_chaos::simulation::worker::{Dead, Workers};
 
+use crate::interrupt::Interrupt;
 use crate::report::{Results, Verdict};
 
 /// The hidden verb of a worker's command.
 pub const WORKER: &str = "worker";
 
-/// Does all jobs in worker processes, `parallel` at once, and hands each result to `done` as it comes.
-pub fn work_all(jobs: &[Job], parallel: usize, mut done: impl FnMut(usize, Results)) {
+/// Does all jobs in worker processes, `parallel` at once, and hands each result to `done` as it comes. When it is
+/// interrupted, jobs that have not begun are left out.
+pub fn work_all(jobs: &[Job], parallel: usize, interrupt: &Interrupt, mut done: impl FnMut(usize, Results)) {
     let launch = || -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(WORKER);
         Ok(command)
     };
-    let workers = Workers { parallel, deadline: None };
+    let workers = Workers { parallel, deadline: None, stop: &|| interrupt.asked() };
     workers.run(jobs, launch, |number, result: Result<Results, Dead>| {
         let job = &jobs[number];
-        done(number, result.unwrap_or_else(|dead| job.broken(format!("the worker died: {dead}"))));
+        let broken = |dead| Results {
+            verdict: if interrupt.asked() { Verdict::Interrupted } else { Verdict::Error },
+            ..job.broken(format!("the worker died: {dead}"))
+        };
+        done(number, result.unwrap_or_else(broken));
     });
 }
 

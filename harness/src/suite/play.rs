@@ -14,6 +14,7 @@ use crate::backend::simulated::Simulated;
 use crate::checks::{Checks, Tempo, View};
 use crate::cluster::{Blueprint, Cluster};
 use crate::experiment::{Experiment, Without};
+use crate::interrupt::Interrupt;
 use crate::report::Results;
 use crate::run::experiment::Play;
 use crate::run::outcome::Outcome;
@@ -37,6 +38,8 @@ pub struct Setup<'a> {
     pub trace: bool,
     /// The command that repeats it.
     pub repeat: String,
+    /// Ends it early.
+    pub interrupt: Interrupt,
 }
 
 /// Plays an experiment under its own seed. Once per process, as there is one simulation per process.
@@ -61,19 +64,21 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
         ..Settings::seeded(experiment.seed)
     };
     let (played, unhealed) = (experiment.clone(), never_healed(experiment, setup.without));
-    let mutation = setup.mutation.clone();
+    let (mutation, interrupt) = (setup.mutation.clone(), setup.interrupt.clone());
     let story = move |simulation| async move {
         let backend = Simulated::new(simulation, gated(&played));
         let backend = match mutation {
             Some(mutation) => backend.mutated(mutation),
             None => backend,
         };
-        perform(backend, &played, unhealed, out, show).await
+        perform(backend, &played, unhealed, interrupt, out, show).await
     };
     let finished = simulate(settings, story).map_err(|failure| failure.to_string())?;
     let outcome = finished.value.map_err(|broken| broken.to_string())?;
-    let Outcome { verdict, why, measured, evidence, violations, checks, nodes, heights, fault_bars, virtual_seconds } =
-        outcome;
+    let Outcome { verdict, why, measured, evidence, violations, checks, nodes, heights, fault_bars, .. } = outcome;
+    let (virtual_seconds, timeline) = (outcome.virtual_seconds, outcome.timeline);
+    let finished_timeline = timeline.finish(Some(&finished.trace.hash), finished.trace.items);
+    finished_timeline.map_err(|error| format!("events.jsonl cannot be written: {error}"))?;
     Ok(Results {
         about: experiment.about.clone(),
         fault_layer: "fabric".to_owned(),
@@ -99,6 +104,7 @@ async fn perform(
     backend: Simulated,
     experiment: &Experiment,
     unhealed: Vec<usize>,
+    interrupt: Interrupt,
     out: Box<dyn Write + Send>,
     show: Onlooker,
 ) -> Result<Outcome, Broken> {
@@ -123,6 +129,7 @@ async fn perform(
     pose::from_the_start(&mut checks, experiment, &means);
     let mut run = Run::new(cluster, checks, out, show);
     run.never_heal(unhealed);
+    run.heed(interrupt);
     let payments = |checks: &mut Checks, count| pose::payments(checks, experiment, &means, count);
     let progress = Play::new(&mut run, experiment, tempo, seed).play(payments).await?;
     let evidence = run.evidence(&progress);

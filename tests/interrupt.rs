@@ -1,0 +1,220 @@
+//! Interrupts: whoever presses Ctrl-C gets what was found until then, and nothing is left behind. Told of the real
+//! command in a process of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
+
+/// An experiment that nobody wants to wait for: after its fault it asks for more blocks than an hour brings.
+const ENDLESS: &str = "\
+# Goes on for days.
+topology: { name: ten, groups: { miner: { count: 10 } }, overlay: { unstructured: { degree: 4 } } }
+load: { transactions: 2/s }
+faults:
+  - { at_height: 3, partition: half, for: LENGTH }
+always: { supply: exact }
+finally: { converged: { within: 100000 blocks, fresh_blocks: 100000 } }
+";
+
+/// A command that runs longer heeds no interrupt.
+const DEADLINE: Duration = Duration::from_secs(100);
+
+/// One trial a stage.
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &'static str, told: fn() -> Result<(), Failed>| Trial::test(name, told).with_kind("command");
+    vec![
+        trial("interrupted_at_its_start_a_run_leaves_its_folder", || one("100000 blocks", Stream::Out, "seed 1")),
+        trial("interrupted_amid_a_fault_a_run_leaves_its_folder", || {
+            one("100000 blocks", Stream::Err, "partition begins")
+        }),
+        trial("interrupted_amid_its_end_a_run_leaves_its_folder", || {
+            one("3 blocks", Stream::Err, "the schedule is over")
+        }),
+        trial("interrupted_a_suite_leaves_folders_and_no_workers", || several("test")),
+        trial("interrupted_many_seeds_leave_folders_and_no_workers", || several("run")),
+        trial("interrupted_twice_nothing_runs_on", twice),
+    ]
+}
+
+enum Stream {
+    Out,
+    Err,
+}
+
+/// The command, started in a folder of its own.
+struct Started {
+    folder: TempDir,
+    child: Child,
+    /// Dropped with it; until then it has to end before the deadline.
+    _watched: Sender<()>,
+}
+
+impl Started {
+    fn new(length: &str, words: &[&str]) -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("endless.yaml");
+        fs::write(&file, ENDLESS.replace("LENGTH", length))?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+        command.arg(words[0]).arg(&file).args(&words[1..]).env("SCHISM_RUNS", folder.path().join("runs"));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (watched, watch) = mpsc::channel();
+        let number = child.id();
+        std::thread::spawn(move || {
+            if watch.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                let _ = signal("KILL", &[number]);
+            }
+        });
+        Ok(Self { folder, child, _watched: watched })
+    }
+
+    /// Reads a stream up to a line with these words; the rest is read, too, so that the command is never blocked.
+    fn until(&mut self, stream: &Stream, words: &str) -> Result<(), Failed> {
+        let stream: Option<Box<dyn Read + Send>> = match stream {
+            Stream::Out => self.child.stdout.take().map(|stream| Box::new(stream) as _),
+            Stream::Err => self.child.stderr.take().map(|stream| Box::new(stream) as _),
+        };
+        let mut lines = BufReader::new(stream.ok_or("the stream is read already")?).lines();
+        let seen = lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
+        std::thread::spawn(move || lines.for_each(drop));
+        if seen { Ok(()) } else { Err(format!("the command never said `{words}`").into()) }
+    }
+
+    /// Waits until so many run folders of workers are there.
+    fn until_folders(&mut self, count: usize) -> Result<(), Failed> {
+        while self.run_folders().len() < count {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("the command ended by itself: {status}").into());
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn press_ctrl_c(&self) -> Result<(), Failed> {
+        signal("INT", &[self.child.id()])
+    }
+
+    fn code(&mut self) -> Result<Option<i32>, Failed> {
+        // What it says is read, or it could not end.
+        for stream in [Stream::Out, Stream::Err] {
+            let _ = self.until(&stream, "\0");
+        }
+        Ok(self.child.wait()?.code())
+    }
+
+    fn run_folders(&self) -> Vec<PathBuf> {
+        let inside = |folder: &Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+            let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        inside(&self.folder.path().join("runs")).iter().flat_map(|beside| inside(beside)).collect()
+    }
+
+    /// Processes of this command: it and its workers have its folder in their environment.
+    fn processes(&self) -> Vec<u32> {
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        let its_own = |process: fs::DirEntry| {
+            // A process may be gone by the time it is looked at.
+            let environment = fs::read(process.path().join("environ")).ok()?;
+            let number = process.file_name().to_str()?.parse().ok()?;
+            String::from_utf8_lossy(&environment).contains(&folder).then_some(number)
+        };
+        fs::read_dir("/proc").into_iter().flatten().filter_map(|process| its_own(process.ok()?)).collect()
+    }
+
+    /// Every run folder is whole, and says that its run was interrupted.
+    fn folders_are_whole(&self, count: usize) -> Result<(), Failed> {
+        let folders = self.run_folders();
+        if folders.len() != count {
+            return Err(format!("{} run folders instead of {count}", folders.len()).into());
+        }
+        for folder in folders {
+            let read = |name: &str| {
+                fs::read_to_string(folder.join(name)).map_err(|error| format!("{name} is missing: {error}"))
+            };
+            let results: serde_json::Value = serde_json::from_str(&read("results.json")?)?;
+            if results["verdict"] != "interrupted" || results["nodes"].as_array().is_none_or(|nodes| nodes.len() != 10)
+            {
+                return Err(format!("the results say {} of {}", results["verdict"], results["nodes"]).into());
+            }
+            let events = read("events.jsonl")?;
+            let last = events.lines().last().unwrap_or_default();
+            if !last.contains(results["trace"].as_str().unwrap_or("no trace")) {
+                return Err(format!("the last event is no trace: {last}").into());
+            }
+            for name in ["experiment.yaml", "report.html", "report.txt", "junit.xml", "repeat"] {
+                read(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ended_well(&mut self, folders: usize) -> Result<(), Failed> {
+        let code = self.code()?;
+        let left = self.processes();
+        if code != Some(130) || !left.is_empty() {
+            return Err(format!("it exited with {code:?}, these processes are left: {left:?}").into());
+        }
+        self.folders_are_whole(folders)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Of a trial that failed; harmless otherwise.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A single run, interrupted when it has said something.
+fn one(length: &str, stream: Stream, words: &str) -> Result<(), Failed> {
+    let mut started = Started::new(length, &["run"])?;
+    started.until(&stream, words)?;
+    started.press_ctrl_c()?;
+    started.ended_well(1)
+}
+
+/// Two workers at once, of six runs.
+fn several(verb: &str) -> Result<(), Failed> {
+    let mut started = Started::new("100000 blocks", &[verb, "--seeds", "6", "--jobs", "2"])?;
+    started.until_folders(2)?;
+    started.press_ctrl_c()?;
+    started.ended_well(2)
+}
+
+/// A command whose workers stand still waits for them, until the second signal.
+fn twice() -> Result<(), Failed> {
+    let mut started = Started::new("100000 blocks", &["run", "--seeds", "4", "--jobs", "2"])?;
+    started.until_folders(2)?;
+    let workers: Vec<u32> = started.processes().into_iter().filter(|&process| process != started.child.id()).collect();
+    signal("STOP", &workers)?;
+    started.press_ctrl_c()?;
+    if started.child.try_wait()?.is_some() {
+        return Err("it did not wait for its workers".into());
+    }
+    started.press_ctrl_c()?;
+    let code = started.code()?;
+    signal("CONT", &workers)?;
+    if workers.len() != 2 || code != Some(130) {
+        return Err(format!("it had the workers {workers:?} and exited with {code:?}").into());
+    }
+    // They end because their input does; their parent is gone.
+    while !started.processes().is_empty() {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+fn signal(name: &str, processes: &[u32]) -> Result<(), Failed> {
+    let processes: Vec<String> = processes.iter().map(u32::to_string).collect();
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", processes.join(" "))]).status()?;
+    if sent.success() { Ok(()) } else { Err(format!("SIG{name} was not sent to {processes:?}").into()) }
+}
