@@ -43,6 +43,7 @@ pub fn template(file: &Path) -> Job {
         control: None,
         runs: None,
         trace: false,
+        timeout_factor: 1.0,
     }
 }
 

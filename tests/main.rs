@@ -6,6 +6,7 @@
 mod determinism;
 mod experiments;
 mod interrupt;
+mod kept;
 mod mutants;
 mod stories;
 mod tell;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         .chain(experiments::trials())
         .chain(determinism::trials())
         .chain(mutants::trials())
-        .chain(interrupt::trials());
+        .chain(interrupt::trials())
+        .chain(kept::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

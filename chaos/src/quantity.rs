@@ -26,6 +26,14 @@ impl Length {
         matches!(self, Self::Time(Duration::ZERO)) || matches!(self, Self::Blocks(blocks) if blocks == 0.0)
     }
 
+    /// So many times as long.
+    pub fn times(self, factor: f64) -> Self {
+        match self {
+            Self::Time(time) => Self::Time(time.mul_f64(factor)),
+            Self::Blocks(blocks) => Self::Blocks(blocks * factor),
+        }
+    }
+
     /// How long that is where blocks aim at `interval` (as the rules say it, before any pace) and everything is
     /// scaled by `pace` (1 leaves it alone, 0.1 is ten times as fast).
     pub fn duration(self, interval: Duration, pace: f64) -> Duration {

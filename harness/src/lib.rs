@@ -8,6 +8,7 @@ pub mod command;
 pub mod experiment;
 pub mod interrupt;
 pub mod known;
+pub mod logs;
 pub mod payments;
 pub mod report;
 pub mod run;

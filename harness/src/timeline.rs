@@ -102,14 +102,7 @@ impl<W: Write> Timeline<W> {
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
         let body = match &entry.what {
             Happening::Answer(_) => return Ok(()),
-            Happening::Event(Event::BlockMined { block, height }) => {
-                let bytes = block.total_size();
-                line(&json!({
-                    "event": "block_mined", "hash": block.block_hash(), "parent": block.header.prev_blockhash,
-                    "height": height, "transactions": block.txdata.len(), "bytes": bytes,
-                }))?
-            }
-            Happening::Event(event) => line(event)?,
+            Happening::Event(event) => said(event)?.split_off(1),
             Happening::Died { reason } => line(&json!({ "happened": "died", "reason": reason }))?,
             Happening::Load(load) => line(&load_body(load))?,
             Happening::Acted(act) => line(&self.act_body(act))?,
@@ -152,6 +145,21 @@ impl<W: Write> Timeline<W> {
             "nodes": named(&nodes), "sides": sides,
         })
     }
+}
+
+/// What a node said, without bodies of blocks.
+///
+/// # Errors
+/// When it cannot be said in JSON.
+pub fn said(event: &Event) -> io::Result<String> {
+    Ok(match event {
+        Event::BlockMined { block, height } => json!({
+            "event": "block_mined", "hash": block.block_hash(), "parent": block.header.prev_blockhash,
+            "height": height, "transactions": block.txdata.len(), "bytes": block.total_size(),
+        })
+        .to_string(),
+        event => serde_json::to_string(event)?,
+    })
 }
 
 fn load_body(load: &Load) -> serde_json::Value {

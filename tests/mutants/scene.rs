@@ -32,6 +32,7 @@ pub fn experiment(file: &str, mutation: Option<Arc<dyn Mutation>>, adjust: fn(&m
         trace: false,
         repeat: String::new(),
         interrupt: Interrupt::default(),
+        timeout_factor: 1.0,
     };
     let results = play(&experiment, &setup, Box::new(|_, _| {}));
     let found: Vec<_> = results.violations.into_iter().map(|found| (found.check, found.what)).collect();

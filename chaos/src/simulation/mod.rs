@@ -22,6 +22,6 @@ pub mod worker;
 
 pub use fabric::{Counters, Fabric, Fidelity, NodeIndex};
 pub use runtime::{Failure, Finished, Settings, Simulation, simulate};
-pub use spawner::{NodeSpawner, WorkPrices};
+pub use spawner::{NodeSpawner, WorkPrices, on_stage};
 pub use trace::{Recorder, compare};
 pub use verifier::Memo;

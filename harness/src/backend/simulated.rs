@@ -14,7 +14,7 @@ use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
 use schism_node::chain::{sign, template};
 use schism_node::clock::{Clock, LAB_EPOCH};
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
-use schism_node::control::{Answer, Question};
+use schism_node::control::{Answer, Event, Question};
 use schism_node::ledger::store::memory::{Disk, Shelf};
 use schism_node::ring::Ring;
 use schism_node::surroundings::{Spawner, Surroundings};
@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::mutation::Mutation;
 use super::{Backend, Heard, Lost, Place};
+use crate::timeline;
 
 /// How long an answer is waited for: an honest node's own work delays it by far less.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,7 +120,14 @@ impl Simulated {
             spawner: Arc::new(spawner.clone()),
             verifier: self.simulation.verifier(),
             events: Arc::new(move |event| {
-                recorder.note(index, "event", &serde_json::to_vec(&event).unwrap_or_default());
+                let said = serde_json::to_string(&event).unwrap_or_default();
+                recorder.note(index, "event", said.as_bytes());
+                let said = if matches!(event, Event::BlockMined { .. }) {
+                    timeline::said(&event).unwrap_or_default()
+                } else {
+                    said
+                };
+                tracing::debug!(target: "schism_node::says", "{said}");
                 words.fetch_add(1, Ordering::Relaxed);
                 inbox.put(Heard { at: began.elapsed(), node, event });
             }),

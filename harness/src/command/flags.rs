@@ -18,6 +18,9 @@ pub(super) struct Flags {
     /// Where nodes run: simulated, process or container
     #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
     backend: Backend,
+    /// Refuse a backend that has less real faults than these: kernel-faults
+    #[arg(long, value_name = "WHAT", value_parser = ["kernel-faults"], env = "SCHISM_REQUIRE")]
+    require: Option<String>,
     /// How much of the wire is real in the simulation: memory or wire (noise and yamux)
     #[arg(long, default_value = "memory", value_parser = ["memory", "wire"], env = "SCHISM_FIDELITY")]
     fidelity: String,
@@ -36,6 +39,9 @@ pub(super) struct Flags {
     /// Set something in the file: load.transactions=2/s
     #[arg(long = "set", value_name = "PATH=VALUE")]
     settings: Vec<String>,
+    /// Wait so many times as long as the file says: for links at the start, and for what must finally hold
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor, env = "SCHISM_TIMEOUT_FACTOR")]
+    timeout_factor: f64,
     /// Write JUnit to this file
     #[arg(long, value_name = "PATH", env = "SCHISM_JUNIT")]
     junit: Option<PathBuf>,
@@ -76,6 +82,14 @@ impl FromStr for Shard {
 impl Flags {
     /// A job without a file, and whether it can be done at all.
     pub(super) fn template(&self) -> miette::Result<Job> {
+        if self.require.is_some() && self.backend.fault_layer() != "kernel" {
+            return Err(miette!(
+                help = "`--backend container` uses the kernel's",
+                "the {} backend's faults are those of its {}, not the kernel's, so nothing was started",
+                self.backend,
+                self.backend.fault_layer()
+            ));
+        }
         if self.backend != Backend::Simulated {
             return Err(miette!(
                 help = "leave `--backend` out: the simulation runs the same node",
@@ -95,6 +109,7 @@ impl Flags {
             control: None,
             runs: Some(self.runs.clone()),
             trace: self.trace,
+            timeout_factor: self.timeout_factor,
         })
     }
 
@@ -159,6 +174,14 @@ impl Flags {
         let counts = |verdict: &Verdict| *verdict != Verdict::Inconclusive || inconclusive == Inconclusive::Fails;
         let verdicts = all.iter().map(|results| results.verdict).filter(counts);
         Ok(worst(verdicts.chain(interrupt.asked().then_some(Verdict::Interrupted))).exit_code())
+    }
+}
+
+/// A factor that time can be multiplied with.
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if (0.01..=1_000.0).contains(&factor) => Ok(factor),
+        _ => Err("it is a number from 0.01 to 1000, such as 2.5".to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the harness speaks")]
 
 mod bench;
+mod compare;
 mod completions;
 mod doctor;
 mod explain;
@@ -10,6 +11,7 @@ mod flags;
 mod import;
 mod list;
 mod progress;
+mod repeat;
 mod run;
 mod schema;
 mod test;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::logs;
 use crate::report::{Colour, Verdict};
 
 /// A laboratory for peer-to-peer money: clusters of real nodes, hurt on purpose.
@@ -56,25 +59,16 @@ impl Speech {
     }
 }
 
-impl Speech {
-    /// Prints what nodes log from the second `-v` on, without a time of day: the nodes' clock is virtual.
-    fn let_nodes_log(self) {
-        if self.verbose >= 2 {
-            let words = tracing_subscriber::EnvFilter::try_from_env("SCHISM_LOG");
-            let words = words.unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into());
-            // A second command in one process (a test) keeps the first one's.
-            let _ =
-                tracing_subscriber::fmt().with_env_filter(words).without_time().with_writer(std::io::stderr).try_init();
-        }
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run experiments and say what became of them
     Run(run::Arguments),
     /// Run a suite: every experiment of folders and files, with its controls
     Test(test::Arguments),
+    /// Play a kept run again and say whether its trace is the same
+    Repeat(repeat::Arguments),
+    /// Put kept runs side by side
+    Compare(compare::Arguments),
     /// Check files without running them
     Validate(validate::Arguments),
     /// Print the JSON Schema of topologies or experiments
@@ -115,10 +109,12 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     let speech = command.speech;
-    speech.let_nodes_log();
+    logs::listen(speech.verbose >= 2);
     let done = match command.verb {
         Verb::Run(arguments) => run::run(&arguments, speech),
         Verb::Test(arguments) => test::test(&arguments, speech),
+        Verb::Repeat(arguments) => repeat::repeat(&arguments, speech),
+        Verb::Compare(arguments) => compare::compare(&arguments, speech),
         Verb::Validate(arguments) => validate::validate(&arguments, speech),
         Verb::Schema(arguments) => schema::schema(&arguments),
         Verb::Import(arguments) => import::import(&arguments, speech),

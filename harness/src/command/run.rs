@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, speech: Speech) -> miette::Result<i32> 
     // A single run needs no process of its own, and can show what happens while it happens.
     let experiment = Experiment::load(&job.file, &job.settings)?;
     if !speech.json && !speech.quiet {
-        println!("seed {} · {} · {}", job.seed, job.backend, job.title());
+        println!("{}", report::first_line(&job.broken(String::new())));
     }
     let results = job.work(&interrupt, progress::show(&experiment, speech.quiet || speech.json));
     tell(&results, speech);

@@ -1,5 +1,6 @@
 //! Expectations: what must hold, always or finally, and what must not hold when the mechanism is taken away.
 
+use std::fmt;
 use std::time::Duration;
 
 use schism_chaos::quantity::{Length, Share, Size};
@@ -170,6 +171,26 @@ pub struct Control {
     pub with: Vec<(String, String)>,
     /// What the verdict must then be.
     pub expect: Verdict,
+}
+
+impl fmt::Display for Without {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heal => f.write_str("heal"),
+            Self::HealOf(step) => write!(f, "heal:{step}"),
+            Self::Step(step) => f.write_str(step),
+        }
+    }
+}
+
+impl From<&str> for Without {
+    fn from(word: &str) -> Self {
+        match word.split_once(':') {
+            Some(("heal", step)) => Self::HealOf(step.to_owned()),
+            _ if word == "heal" => Self::Heal,
+            _ => Self::Step(word.to_owned()),
+        }
+    }
 }
 
 /// What a control takes away.

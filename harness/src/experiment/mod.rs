@@ -55,6 +55,19 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The same, with so many times as long for everything that must finally come true.
+    pub fn given_time(&self, factor: f64) -> Self {
+        let mut experiment = self.clone();
+        for expectation in &mut experiment.finally {
+            match &mut expectation.check {
+                Check::Converged { within, .. } | Check::PoolAgreement { within } => *within = within.times(factor),
+                Check::Payment { confirmed_within, .. } => *confirmed_within = confirmed_within.times(factor),
+                _ => {}
+            }
+        }
+        experiment
+    }
+
     /// The nodes and links of its cluster under `seed`; those that `join` steps bring stand last.
     pub fn plan(&self, seed: u64) -> Plan {
         let joins = self.faults.iter().filter_map(|step| match &step.fault {

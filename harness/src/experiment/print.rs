@@ -4,7 +4,7 @@ use schism_chaos::quantity::{Length, Pause};
 use schism_chaos::schedule::{Lasting, Moment, Start, Step};
 use schism_chaos::selector::Selector;
 
-use super::{Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Scope, Without, kinds};
+use super::{Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Scope, kinds};
 use crate::yaml::{Node, Printed, list, map, text};
 
 impl Experiment {
@@ -158,11 +158,7 @@ fn print_limits(limits: &Limits) -> Printed {
 }
 
 fn print_control(control: &Control) -> Printed {
-    let without = control.without.as_ref().map(|without| match without {
-        Without::Heal => "heal".to_owned(),
-        Without::HealOf(step) => format!("heal:{step}"),
-        Without::Step(step) => step.clone(),
-    });
+    let without = control.without.as_ref();
     let with = control.with.iter().map(|(path, value)| (path.clone(), print_value(value)));
     let with = Printed::Map(with.collect());
     map([

@@ -4,6 +4,7 @@ mod html;
 mod json;
 mod junit;
 mod results;
+mod side;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,5 +17,6 @@ pub use results::{
     Evidence, Measured, NodeRow, Requirement, RequirementState, Results, TimelineFault, TimelinePoint, Verdict,
     Violation,
 };
+pub use side::{figures, side_by_side};
 pub use table::table;
 pub use text::{Colour, first_line, text};

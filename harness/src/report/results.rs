@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schism_chaos::simulation::Fidelity;
 use serde::{Deserialize, Serialize};
 
 use crate::suite::Backend;
@@ -77,6 +78,15 @@ pub struct Results {
     pub backend: String,
     /// What kind of faults were really used: `fabric`, `transport`, `kernel`.
     pub fault_layer: String,
+    /// How much of the wire was real.
+    #[serde(default)]
+    pub fidelity: Fidelity,
+    /// By how much longer than the file says was waited.
+    #[serde(default = "one")]
+    pub timeout_factor: f64,
+    /// What was not healed though everyone believed so, as a control's `without` says it.
+    #[serde(default)]
+    pub without: Option<String>,
     /// How it ended.
     pub verdict: Verdict,
     /// Why, in one sentence, when it did not pass.
@@ -123,7 +133,10 @@ impl Results {
             about: String::new(),
             seed,
             backend: backend.to_string(),
-            fault_layer: String::new(),
+            fault_layer: backend.fault_layer().to_owned(),
+            fidelity: Fidelity::default(),
+            timeout_factor: 1.0,
+            without: None,
             verdict: Verdict::Error,
             why: Some(why),
             settings: Vec::new(),
@@ -143,6 +156,10 @@ impl Results {
             controls: Vec::new(),
         }
     }
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Figures of one run; nothing where it was not reached.

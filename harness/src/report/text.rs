@@ -1,7 +1,5 @@
 //! Text: results for people, at the end of a run.
 
-use std::fmt::Write;
-
 use super::{Evidence, NodeRow, Requirement, RequirementState, Results, Verdict};
 
 /// Whether words are coloured.
@@ -46,15 +44,9 @@ impl Colour {
 
 /// The first line of every run: what decides it, and what is real about it.
 pub fn first_line(results: &Results) -> String {
-    let mut line = format!("seed {} · {}", results.seed, results.backend);
-    if !results.fault_layer.is_empty() {
-        let _ = write!(line, " · {} faults", results.fault_layer);
-    }
-    let _ = write!(line, " · {}", results.experiment);
-    results.settings.iter().for_each(|setting| {
-        let _ = write!(line, " · {setting}");
-    });
-    line
+    let Results { seed, backend, fault_layer, experiment, settings, .. } = results;
+    let settings: String = settings.iter().map(|setting| format!(" · {setting}")).collect();
+    format!("seed {seed} · {backend} · {fault_layer} faults · {experiment}{settings}")
 }
 
 /// The whole result, as a page of text.

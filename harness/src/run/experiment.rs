@@ -14,8 +14,6 @@ use crate::experiment::{Check, Experiment};
 use crate::payments::{Payment, Payments};
 use crate::timeline::{Happening, Intent};
 
-/// How long nodes may take to find their first peers.
-const LINK_UP: Duration = Duration::from_secs(60);
 /// How often pools, peers and ledgers are sampled after the schedule, in block intervals.
 const SAMPLES_PER_INTERVAL: f64 = 2.0;
 
@@ -45,13 +43,13 @@ impl<'a, B: Backend> Play<'a, B> {
         Self { run, experiment, tempo, progress, payments, next_payment, fork_id: rules.at(1).fork_id, seen: None }
     }
 
-    /// Plays it to its end, or until it is interrupted. `pose` adds the checks of `finally` once everything is healed,
+    /// Plays it to its end, or until it is interrupted. Nodes have `link_up` to find their first peers. `pose` adds the checks of `finally` once everything is healed,
     /// given how many payments they will see.
     ///
     /// # Errors
     /// When a node could not be started or the timeline not be written.
-    pub async fn play(mut self, pose: impl FnOnce(&mut Checks, usize)) -> Result<Progress, Broken> {
-        match self.whole(pose).await {
+    pub async fn play(mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, usize)) -> Result<Progress, Broken> {
+        match self.whole(link_up, pose).await {
             Err(Broken::Interrupted) => self.break_off().await?,
             ended => ended?,
         }
@@ -66,8 +64,8 @@ impl<'a, B: Backend> Play<'a, B> {
         self.run.sample().await
     }
 
-    async fn whole(&mut self, pose: impl FnOnce(&mut Checks, usize)) -> Result<(), Broken> {
-        self.run.start(LINK_UP).await?;
+    async fn whole(&mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, usize)) -> Result<(), Broken> {
+        self.run.start(link_up).await?;
         self.schedule().await?;
         let due = self.progress.finish();
         self.perform(due).await?;

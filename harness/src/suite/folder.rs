@@ -35,6 +35,11 @@ impl RunFolder {
         Ok(Self { path })
     }
 
+    /// One that is there already.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

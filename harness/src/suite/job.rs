@@ -37,6 +37,13 @@ pub struct Job {
     pub runs: Option<PathBuf>,
     /// Whether the whole trace is written into the run folder, beside its hash.
     pub trace: bool,
+    /// By how much longer than the file says is waited for links at the start and for what must finally hold.
+    #[serde(default = "one")]
+    pub timeout_factor: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// Where nodes run.
@@ -50,6 +57,17 @@ pub enum Backend {
     Process,
     /// Each in a container.
     Container,
+}
+
+impl Backend {
+    /// The kind of faults it really uses: of the simulated network, of the transport under each node, of the kernel.
+    pub fn fault_layer(self) -> &'static str {
+        match self {
+            Self::Simulated => "fabric",
+            Self::Process => "transport",
+            Self::Container => "kernel",
+        }
+    }
 }
 
 impl fmt::Display for Backend {
@@ -126,8 +144,9 @@ impl Job {
             trace: self.trace,
             repeat: self.repeat(),
             interrupt: interrupt.clone(),
+            timeout_factor: self.timeout_factor,
         };
-        let mut results = play(&controlled, &setup, show);
+        let mut results = Results { settings: self.said(), ..play(&controlled, &setup, show) };
         if let Some(control) = &control {
             judge(&mut results, control);
         }
@@ -151,9 +170,11 @@ impl Job {
         if self.fidelity == Fidelity::Wire {
             words.extend(["--fidelity".to_owned(), "wire".to_owned()]);
         }
-        // The seed is said already.
-        for setting in self.settings.iter().filter(|setting| !setting.starts_with("seed=")) {
-            words.extend(["--set".to_owned(), quoted(setting)]);
+        if self.timeout_factor != 1.0 {
+            words.extend(["--timeout-factor".to_owned(), self.timeout_factor.to_string()]);
+        }
+        for setting in self.said() {
+            words.extend(["--set".to_owned(), quoted(&setting)]);
         }
         if let Some(control) = self.control {
             words.extend(["--control".to_owned(), control.to_string()]);
@@ -168,8 +189,17 @@ impl Job {
 
     /// The results of a run that never came to be one.
     pub fn broken(&self, why: String) -> Results {
-        let (settings, repeat) = (self.settings.clone(), self.repeat());
-        Results { settings, ..Results::broken(&self.title(), self.seed, self.backend, repeat, why) }
+        let (settings, repeat) = (self.said(), self.repeat());
+        Results {
+            settings,
+            timeout_factor: self.timeout_factor,
+            ..Results::broken(&self.title(), self.seed, self.backend, repeat, why)
+        }
+    }
+
+    /// Its settings but for the seed, which is said apart.
+    fn said(&self) -> Vec<String> {
+        self.settings.iter().filter(|setting| !setting.starts_with("seed=")).cloned().collect()
     }
 
     fn experiment(&self) -> Result<Experiment, Refusal> {
@@ -190,16 +220,21 @@ impl Job {
 
 /// A control passes by failing as it was told to; a control that does not is a claim refuted.
 fn judge(results: &mut Results, control: &Control) {
-    let met = results.verdict == control.expect;
     let without = match &control.without {
         Some(Without::Heal) => "without heal".to_owned(),
         Some(Without::HealOf(step)) => format!("without the heal of {step}"),
         Some(Without::Step(step)) => format!("without {step}"),
         None => control.with.iter().map(|(path, value)| format!("with {path}={value}")).collect::<Vec<_>>().join(" "),
     };
+    judge_as(results, &without, control.expect.word());
+}
+
+/// Judges a run that is `without` something (or with something else) and must end as `expected`, a verdict's word.
+pub(super) fn judge_as(results: &mut Results, without: &str, expected: &str) {
+    let met = results.verdict.word() == expected;
     results.controls.push(Requirement {
-        name: without.clone(),
-        asked: control.expect.word().to_owned(),
+        name: without.to_owned(),
+        asked: expected.to_owned(),
         seen: results.verdict.word().to_owned(),
         state: if met { RequirementState::Met } else { RequirementState::Missing },
     });
@@ -237,6 +272,7 @@ mod tests {
             control: None,
             runs: None,
             trace: false,
+            timeout_factor: 1.0,
         }
     }
 
@@ -247,6 +283,8 @@ mod tests {
         assert_eq!(job().repeat(), repeat);
         let control = Job { control: Some(2), settings: Vec::new(), backend: Backend::Process, ..job() };
         assert_eq!(control.repeat(), "schism run chaos/one.yaml --seed 7 --backend process --control 2");
+        let patient = Job { timeout_factor: 2.5, settings: Vec::new(), ..job() };
+        assert_eq!(patient.repeat(), "schism run chaos/one.yaml --seed 7 --timeout-factor 2.5");
     }
 
     #[test]

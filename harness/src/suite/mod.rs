@@ -4,11 +4,13 @@
 
 mod folder;
 mod job;
+mod kept;
 mod play;
 
 pub use folder::RunFolder;
 pub(crate) use folder::unix_seconds;
 pub use job::{Backend, Job, plan};
+pub use kept::{Difference, Kept, NotKept, Repeated};
 pub use play::{Setup, play};
 
 use std::io;

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use schism_chaos::draw::NodeState;
 use schism_chaos::fault::Fault;
@@ -15,6 +16,7 @@ use crate::checks::{Checks, Tempo, View};
 use crate::cluster::{Blueprint, Cluster};
 use crate::experiment::{Experiment, Without};
 use crate::interrupt::Interrupt;
+use crate::logs;
 use crate::report::Results;
 use crate::run::experiment::Play;
 use crate::run::outcome::Outcome;
@@ -40,6 +42,8 @@ pub struct Setup<'a> {
     pub repeat: String,
     /// Ends it early.
     pub interrupt: Interrupt,
+    /// By how much longer than the file says is waited.
+    pub timeout_factor: f64,
 }
 
 /// Plays an experiment under its own seed. Once per process, as there is one simulation per process.
@@ -63,7 +67,8 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
         trace_file: setup.folder.filter(|_| setup.trace).map(RunFolder::trace),
         ..Settings::seeded(experiment.seed)
     };
-    let (played, unhealed) = (experiment.clone(), never_healed(experiment, setup.without));
+    let (played, unhealed) = (experiment.given_time(setup.timeout_factor), never_healed(experiment, setup.without));
+    let (factor, folder) = (setup.timeout_factor, setup.folder.cloned());
     let (mutation, interrupt) = (setup.mutation.clone(), setup.interrupt.clone());
     let story = move |simulation| async move {
         let backend = Simulated::new(simulation, gated(&played));
@@ -71,7 +76,13 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
             Some(mutation) => backend.mutated(mutation),
             None => backend,
         };
-        perform(backend, &played, unhealed, interrupt, out, show).await
+        if let Some(folder) = &folder {
+            let seed = played.seed;
+            logs::open(folder, played.plan(seed).nodes.into_iter().map(|node| node.name));
+        }
+        let orders = Orders { unhealed, interrupt, link_up: LINK_UP.mul_f64(factor) };
+        let outcome = perform(backend, &played, orders, out, show).await;
+        logs::close().map_err(Broken::Timeline).and(outcome)
     };
     let finished = simulate(settings, story).map_err(|failure| failure.to_string())?;
     let outcome = finished.value.map_err(|broken| broken.to_string())?;
@@ -81,7 +92,9 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
     finished_timeline.map_err(|error| format!("events.jsonl cannot be written: {error}"))?;
     Ok(Results {
         about: experiment.about.clone(),
-        fault_layer: "fabric".to_owned(),
+        fidelity: setup.fidelity,
+        timeout_factor: setup.timeout_factor,
+        without: setup.without.map(ToString::to_string),
         verdict,
         why,
         trace: Some(finished.trace.hash),
@@ -99,12 +112,23 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
     })
 }
 
+/// How long nodes may take to find their first peers.
+const LINK_UP: Duration = Duration::from_secs(60);
+
+/// What a run is told besides its experiment.
+struct Orders {
+    /// Steps whose undoing does nothing.
+    unhealed: Vec<usize>,
+    interrupt: Interrupt,
+    /// How long nodes may take to find their first peers.
+    link_up: Duration,
+}
+
 /// Plays an experiment in a simulation.
 async fn perform(
     backend: Simulated,
     experiment: &Experiment,
-    unhealed: Vec<usize>,
-    interrupt: Interrupt,
+    orders: Orders,
     out: Box<dyn Write + Send>,
     show: Onlooker,
 ) -> Result<Outcome, Broken> {
@@ -128,10 +152,10 @@ async fn perform(
     let mut checks = Checks::new(view);
     pose::from_the_start(&mut checks, experiment, &means);
     let mut run = Run::new(cluster, checks, out, show);
-    run.never_heal(unhealed);
-    run.heed(interrupt);
+    run.never_heal(orders.unhealed);
+    run.heed(orders.interrupt);
     let payments = |checks: &mut Checks, count| pose::payments(checks, experiment, &means, count);
-    let progress = Play::new(&mut run, experiment, tempo, seed).play(payments).await?;
+    let progress = Play::new(&mut run, experiment, tempo, seed).play(orders.link_up, payments).await?;
     let evidence = run.evidence(&progress);
     run.outcome(evidence)
 }

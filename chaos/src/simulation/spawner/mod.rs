@@ -20,6 +20,7 @@ pub use mishap::{Mishap, NodePanicked};
 pub(super) use mishap::{message, note_panics};
 use stage::Stage;
 pub(super) use stage::drop_everything;
+pub use stage::on_stage;
 pub use work::WorkPrices;
 
 /// Runs one life of one node: from a start to a crash. The next life gets a spawner of its own. Clones are handles

@@ -21,7 +21,7 @@ use super::Performer;
 use super::futures::{Futures, Wakeup};
 use super::mishap::Mishap;
 use super::work::{Budget, WorkPrices};
-use crate::simulation::clock;
+use crate::simulation::{NodeIndex, clock};
 
 /// Polls of one node in a row before the others get their turn.
 const TURN: usize = 128;
@@ -56,6 +56,13 @@ thread_local! {
     /// The stages of this thread.
     static STAGES: RefCell<Stages> = const { RefCell::new(BTreeMap::new()) };
     static NEXT: Cell<u64> = const { Cell::new(0) };
+    /// Whose future is being polled.
+    static ON_STAGE: Cell<Option<NodeIndex>> = const { Cell::new(None) };
+}
+
+/// The node whose future this thread is polling right now: who says what is being logged.
+pub fn on_stage() -> Option<NodeIndex> {
+    ON_STAGE.get()
 }
 
 /// Closes every stage of this thread, while the runtime they lean on still stands.
@@ -204,11 +211,13 @@ impl Play {
         let Some(mut future) = self.futures.lend(&wakeup) else { return };
         let index = wakeup.index;
         let waker = Waker::from(wakeup);
+        ON_STAGE.set(Some(self.stage.performer.node));
         let polled = catch_unwind(AssertUnwindSafe(|| {
             // tokio's budget is meant for one task, not for all of a node.
             let future = std::pin::pin!(unconstrained(future.as_mut()));
             future.poll(&mut Context::from_waker(&waker))
         }));
+        ON_STAGE.set(None);
         match polled {
             Ok(Poll::Pending) => self.futures.take_back(index, future),
             Ok(Poll::Ready(())) => {

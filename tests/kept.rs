@@ -1,0 +1,141 @@
+//! Kept runs: what lies in a run folder is enough to repeat the run and to compare it. Told of the real command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+/// A short one, with a control.
+const SHORT: &str = "\
+# Two nodes are parted and meet again.
+topology: { name: pair, groups: { miner: { count: 2 } }, overlay: line }
+load: { transactions: 1/s }
+faults:
+  - { at: 20s, partition: one, for: 60s }
+always: { supply: exact }
+finally: { converged: { within: 6 blocks } }
+control: { without: heal, expect: stalled }
+";
+
+/// One trial each.
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &'static str, told: fn() -> Result<(), Failed>| Trial::test(name, told).with_kind("command");
+    vec![
+        trial("a_kept_run_is_repeated_by_its_folder_alone", repeated),
+        trial("a_repetition_that_differs_is_told_where", differs),
+        trial("a_node_logs_the_same_in_every_run_of_a_seed", logs),
+        trial("kept_runs_stand_side_by_side", compared),
+        trial("faults_that_are_not_the_kernels_are_refused_where_those_are_required", required),
+    ]
+}
+
+/// Runs of the short experiment in a folder of their own.
+struct Runs(tempfile::TempDir);
+
+impl Runs {
+    fn new() -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("short.yaml"), SHORT)?;
+        Ok(Self(folder))
+    }
+
+    fn schism(&self, words: &str) -> Result<Output, Failed> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+        command.args(words.split(' ')).current_dir(self.0.path()).env_remove("SCHISM_RUNS");
+        Ok(command.output()?)
+    }
+
+    /// The one object that a command prints with `--json`, and whether it exited with 0.
+    fn json(&self, words: &str) -> Result<(Value, bool), Failed> {
+        let output = self.schism(words)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let value = serde_json::from_str(text.lines().next().unwrap_or_default());
+        Ok((value.map_err(|error| format!("{words}: {error}\n{text}"))?, output.status.success()))
+    }
+
+    fn latest(&self, experiment: &str) -> PathBuf {
+        self.0.path().join("runs").join(experiment).join("latest")
+    }
+}
+
+fn repeated() -> Result<(), Failed> {
+    let runs = Runs::new()?;
+    for (run, kept) in [
+        ("--json run short.yaml --seed 4 --set load.transactions=2/s --timeout-factor 2", "runs/short"),
+        ("--json run short.yaml --control 1 --fidelity wire", "runs/short-control-1/latest"),
+    ] {
+        let (first, _) = runs.json(run)?;
+        fs::rename(runs.0.path().join("short.yaml"), runs.0.path().join("hidden"))?;
+        let (again, good) = runs.json(&format!("--json repeat {kept}"))?;
+        fs::rename(runs.0.path().join("hidden"), runs.0.path().join("short.yaml"))?;
+        let expected = (&first["verdict"], &first["trace"], first["seed"].as_u64());
+        if !good
+            || (&again["verdict"][1], &again["trace"][1], again["seed"].as_u64()) != expected
+            || again["same"] != true
+        {
+            return Err(format!("{run}: {expected:?} became {again}").into());
+        }
+    }
+    Ok(())
+}
+
+fn differs() -> Result<(), Failed> {
+    let runs = Runs::new()?;
+    for (trace, told) in [("", "line "), (" --trace", "item ")] {
+        runs.schism(&format!("run short.yaml{trace}"))?;
+        let file = runs.latest("short").join("experiment.yaml");
+        fs::write(&file, fs::read_to_string(&file)?.replace("transactions: 1/s", "transactions: 3/s"))?;
+        let (again, good) = runs.json("--json repeat runs/short")?;
+        let difference = again["difference"].as_str().unwrap_or_default();
+        if good || again["same"] != false || !difference.starts_with(&format!("first difference at {told}")) {
+            return Err(format!("{again}").into());
+        }
+    }
+    Ok(())
+}
+
+fn logs() -> Result<(), Failed> {
+    let runs = Runs::new()?;
+    let read = |path: &Path| fs::read_to_string(path.join("logs/miner-1.log"));
+    runs.schism("run short.yaml")?;
+    let first = read(&runs.latest("short"))?;
+    runs.schism("run short.yaml")?;
+    let second = read(&runs.latest("short"))?;
+    // What its Network says under its breath, and what it tells the harness.
+    let both = first.contains("debug schism_node::network") && first.contains("\"event\":\"tip_changed\"");
+    if first != second || !both {
+        return Err(format!("{first}\nand\n{second}").into());
+    }
+    Ok(())
+}
+
+fn compared() -> Result<(), Failed> {
+    let runs = Runs::new()?;
+    let (first, _) = runs.json("--json run short.yaml --seed 5")?;
+    runs.schism("run short.yaml --control 1")?;
+    let (figures, good) = runs.json("--json compare runs/short runs/short-control-1")?;
+    if !good || figures["messages"] != first["measured"]["frames"] || figures["verdict"] != "passed" {
+        return Err(format!("{figures} of {first}").into());
+    }
+    let table = String::from_utf8(runs.schism("compare runs/short runs/short-control-1")?.stdout)?;
+    if !table.lines().any(|line| line.split_whitespace().eq(["experiment", "short", "short-control-1"])) {
+        return Err(table.into());
+    }
+    Ok(())
+}
+
+fn required() -> Result<(), Failed> {
+    let runs = Runs::new()?;
+    let refused = runs.schism("run short.yaml --require kernel-faults")?;
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    if refused.status.code() != Some(3) || !why.contains("container") || runs.0.path().join("runs").exists() {
+        return Err(why.into());
+    }
+    let first_line = String::from_utf8(runs.schism("run short.yaml --seed 6")?.stdout)?;
+    if !first_line.starts_with("seed 6 · simulated · fabric faults · short\n") {
+        return Err(first_line.into());
+    }
+    Ok(())
+}
