@@ -8,6 +8,7 @@ mod experiments;
 mod interrupt;
 mod kept;
 mod mutants;
+mod plants;
 mod stories;
 mod tell;
 
@@ -23,6 +24,12 @@ fn main() -> ExitCode {
     if let Ok(mutant) = std::env::var(mutants::MUTANT) {
         return mutants::in_this_process(&mutant);
     }
+    if let Ok(job) = std::env::var(determinism::TRACED) {
+        return determinism::in_this_process(&job);
+    }
+    if let Ok(plant) = std::env::var(plants::PLANT) {
+        return plants::in_this_process(&plant);
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let told = stories::ALL.iter().map(|story| {
         libtest_mimic::Trial::test(story.name, move || tell::in_a_process(tell::STORY, story.name))
@@ -33,6 +40,7 @@ fn main() -> ExitCode {
         .chain(determinism::trials())
         .chain(mutants::trials())
         .chain(interrupt::trials())
-        .chain(kept::trials());
+        .chain(kept::trials())
+        .chain(plants::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context, Handler};
 use schism::backend::mutation::Mutation;
 use schism::experiment::{Check, Expectation, Experiment};
 use schism_node::messages::{Source, ToMempool};
-use schism_node::ring::{Door, Ring};
-use schism_node::surroundings::{Spawner, Trace};
+use schism_node::ring::Ring;
+use schism_node::surroundings::Spawner;
 
-use super::{Mutant, scene};
+use super::{Mutant, scene, sieve};
 
 pub const MUTANT: Mutant = Mutant {
     name: "forgets_freed_transactions",
@@ -31,27 +30,10 @@ struct ForgetsFreed;
 
 impl Mutation for ForgetsFreed {
     fn between(&self, ring: Ring, spawner: &Arc<dyn Spawner>) -> Ring {
-        let context = Context::<Sieve>::new();
-        let address = context.address();
-        spawner.spawn_local(Box::pin(context.into_future(Sieve(ring.mempool))));
-        Ring { mempool: Door::of(address, Trace::default()), ..ring }
-    }
-}
-
-/// Stands before Mempool and lets everything through but what a reorganisation freed.
-struct Sieve(Door<ToMempool>);
-
-impl Actor for Sieve {
-    type Context = Context<Self>;
-}
-
-impl Handler<ToMempool> for Sieve {
-    type Result = ();
-
-    fn handle(&mut self, message: ToMempool, _: &mut Self::Context) {
         // What the door submitted is the node's own too, but somebody waits for the answer.
-        if !matches!(message, ToMempool::Candidate { source: Source::Own, answer: None, .. }) {
-            self.0.tell(message);
-        }
+        let freed =
+            |message: &ToMempool| matches!(message, ToMempool::Candidate { source: Source::Own, answer: None, .. });
+        let mempool = sieve::before(ring.mempool, spawner, move |message| (!freed(&message)).then_some(message));
+        Ring { mempool, ..ring }
     }
 }

@@ -2,11 +2,17 @@
 
 mod forgets_freed;
 mod forgets_undo;
+mod hardly_mines;
 mod last_seen;
+mod mines_empty;
 mod mints;
+mod never_reconciles;
 mod never_redials;
-mod scene;
+pub mod scene;
+pub mod sieve;
 mod skips_signatures;
+mod spends_twice;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +48,12 @@ const ALL: &[Mutant] = &[
     last_seen::MUTANT,
     never_redials::MUTANT,
     forgets_freed::MUTANT,
+    never_reconciles::MUTANT,
+    spends_twice::MUTANT,
+    mines_empty::CONFIRMS_NOTHING,
+    mines_empty::FILLS_POOLS,
+    hardly_mines::STANDS_STILL,
+    hardly_mines::LEAVES_IT_TO_STRANGERS,
 ];
 
 /// One trial a mutant: red with it, green without.

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schism::backend::mutation::Mutation;
 use schism::backend::simulated::Simulated;
-use schism::checks::Check;
+use schism::checks::{Check, Tempo};
 use schism::experiment::Experiment;
 use schism::interrupt::Interrupt;
-use schism::report::Verdict;
+use schism::report::{Results, Verdict};
 use schism::run::story::{Failed, Story};
 use schism::suite::{Backend, Setup, play};
 use schism::topology::Topology;
@@ -23,6 +24,17 @@ pub fn experiment(file: &str, mutation: Option<Arc<dyn Mutation>>, adjust: fn(&m
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaos").join(file);
     let mut experiment = Experiment::load(&path, &[]).map_err(|refusal| format!("{refusal:?}"))?;
     adjust(&mut experiment);
+    let results = played(&experiment, mutation);
+    let found: Vec<_> = results.violations.into_iter().map(|found| (found.check, found.what)).collect();
+    match results.verdict {
+        Verdict::Passed => Ok(found),
+        _ if !found.is_empty() => Ok(found),
+        verdict => Err(format!("{verdict:?}: {}", results.why.unwrap_or_default())),
+    }
+}
+
+/// Plays an experiment under its own seed, in memory, and leaves no folder.
+pub fn played(experiment: &Experiment, mutation: Option<Arc<dyn Mutation>>) -> Results {
     let setup = Setup {
         backend: Backend::Simulated,
         fidelity: Fidelity::Memory,
@@ -34,13 +46,7 @@ pub fn experiment(file: &str, mutation: Option<Arc<dyn Mutation>>, adjust: fn(&m
         interrupt: Interrupt::default(),
         timeout_factor: 1.0,
     };
-    let results = play(&experiment, &setup, Box::new(|_, _| {}));
-    let found: Vec<_> = results.violations.into_iter().map(|found| (found.check, found.what)).collect();
-    match results.verdict {
-        Verdict::Passed => Ok(found),
-        _ if !found.is_empty() => Ok(found),
-        verdict => Err(format!("{verdict:?}: {}", results.why.unwrap_or_default())),
-    }
+    play(experiment, &setup, Box::new(|_, _| {}))
 }
 
 /// Asks what the file asks.
@@ -59,13 +65,16 @@ pub struct Small {
     pub tell: for<'a> fn(&'a mut Story) -> Telling<'a>,
 }
 
+/// Decides what is drawn in a small story.
+pub const SEED: u64 = 3;
+/// The lab's: a block every ten seconds.
+pub const TEMPO: Tempo = Tempo { interval: Duration::from_secs(10), pace: 1.0 };
 /// Two miners and one link.
 pub const PAIR: &str = "{ name: pair, groups: { miner: { count: 2 } }, overlay: line, link: { latency: 50ms } }";
 
 impl Small {
     /// Tells it, of nodes that are mutated or not.
     pub fn play(self, mutation: Option<Arc<dyn Mutation>>) -> Found {
-        const SEED: u64 = 3;
         let topology = Topology::parse("scene", self.topology).map_err(|refusal| refusal.to_string())?;
         let told = simulate(Settings::seeded(SEED), move |simulation| async move {
             let backend = Simulated::new(simulation, false);

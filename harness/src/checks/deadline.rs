@@ -20,7 +20,8 @@ pub struct Tempo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     at: Duration,
-    mined: u64,
+    /// Nothing where it is said in time.
+    mined: Option<u64>,
 }
 
 impl Tempo {
@@ -32,21 +33,21 @@ impl Tempo {
     /// The deadline so long after a moment at which so many blocks had been mined.
     pub fn deadline(self, at: Duration, mined: u64, length: Length) -> Deadline {
         let blocks = match length {
-            Length::Time(_) => 0,
-            Length::Blocks(blocks) => blocks.ceil() as u64,
+            Length::Time(_) => None,
+            Length::Blocks(blocks) => Some(mined + blocks.ceil() as u64),
         };
-        Deadline { at: at + self.time(length), mined: mined + blocks }
+        Deadline { at: at + self.time(length), mined: blocks }
     }
 }
 
 impl Deadline {
     /// Whether it is too late.
     pub fn passed(&self, view: &View) -> bool {
-        view.now() > self.at && view.mined() > self.mined
+        view.now() > self.at && self.mined.is_none_or(|mined| view.mined() > mined)
     }
 
     /// Whether that much time and so many blocks have gone by.
     pub fn reached(&self, view: &View) -> bool {
-        view.now() >= self.at && view.mined() >= self.mined
+        view.now() >= self.at && self.mined.is_none_or(|mined| view.mined() >= mined)
     }
 }
