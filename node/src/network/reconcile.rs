@@ -49,9 +49,12 @@ impl Reconcile {
                 pool.due = false;
                 asks.push((*peer, Request::Pool));
             }
+            if pool.wanted.is_empty() || pool.fetching {
+                continue;
+            }
             // Half of the room: announcements want in as well.
             let batch = pool.wanted.len().min(room(*peer) / 2);
-            if batch > 0 && !pool.fetching {
+            if batch > 0 {
                 pool.fetching = true;
                 asks.push((*peer, Request::Transactions { txids: pool.wanted.drain(..batch).collect() }));
             }

@@ -21,31 +21,36 @@ pub(crate) type Gossipsub = gossipsub::Behaviour<Counted, WhitelistSubscriptionF
 /// The topics of one chain: two chains do not mix.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
-    blocks: IdentTopic,
-    transactions: IdentTopic,
+    blocks: TopicHash,
+    transactions: TopicHash,
 }
 
 impl Topics {
     pub(crate) fn of(chain: &str) -> Self {
-        let topic = |name| IdentTopic::new(format!("schism/{chain}/{name}"));
-        Self { blocks: topic("blocks"), transactions: topic("transactions") }
+        let [blocks, transactions] = subjects(chain).map(|topic| topic.hash());
+        Self { blocks, transactions }
     }
 
-    pub(crate) fn hash(&self, topic: Topic) -> TopicHash {
+    pub(crate) fn hash(&self, topic: Topic) -> &TopicHash {
         match topic {
-            Topic::Blocks => self.blocks.hash(),
-            Topic::Transactions => self.transactions.hash(),
+            Topic::Blocks => &self.blocks,
+            Topic::Transactions => &self.transactions,
         }
     }
 
     pub(crate) fn topic(&self, hash: &TopicHash) -> Option<Topic> {
-        [Topic::Blocks, Topic::Transactions].into_iter().find(|topic| self.hash(*topic) == *hash)
+        [Topic::Blocks, Topic::Transactions].into_iter().find(|topic| self.hash(*topic) == hash)
     }
+}
+
+/// What is spoken of: blocks, transactions.
+fn subjects(chain: &str) -> [IdentTopic; 2] {
+    ["blocks", "transactions"].map(|name| IdentTopic::new(format!("schism/{chain}/{name}")))
 }
 
 /// Gossipsub for a chain, subscribed to its topics.
 pub(crate) fn gossipsub(chain: &str, topics: &Topics, limits: Limits, traffic: Arc<Traffic>) -> Gossipsub {
-    let hashes: HashSet<_> = [topics.blocks.hash(), topics.transactions.hash()].into();
+    let hashes: HashSet<_> = [topics.blocks.clone(), topics.transactions.clone()].into();
     let mut gossip = gossipsub::Behaviour::new_with_subscription_filter_and_transform(
         MessageAuthenticity::Anonymous,
         config(chain, topics, limits),
@@ -54,14 +59,16 @@ pub(crate) fn gossipsub(chain: &str, topics: &Topics, limits: Limits, traffic: A
     )
     .expect("anonymous messages fit anonymous validation");
     gossip.with_peer_score(scores(topics), thresholds()).expect("the constants below agree with each other");
-    for topic in [&topics.blocks, &topics.transactions] {
-        gossip.subscribe(topic).expect("our own topics pass our own filter");
+    for name in ["blocks", "transactions"] {
+        gossip
+            .subscribe(&IdentTopic::new(format!("schism/{chain}/{name}")))
+            .expect("our own topics pass our own filter");
     }
     gossip
 }
 
 fn config(chain: &str, topics: &Topics, limits: Limits) -> gossipsub::Config {
-    let transactions = || topics.transactions.hash();
+    let transactions = || topics.transactions.clone();
     gossipsub::ConfigBuilder::default()
         // One version is spoken: each more is compared at every poll of every connection.
         .protocol_id(format!("/schism/{chain}/gossip/1.1.0"), Version::V1_1)
@@ -85,7 +92,8 @@ fn config(chain: &str, topics: &Topics, limits: Limits) -> gossipsub::Config {
         .mesh_n_for_topic(3, transactions())
         .mesh_n_high_for_topic(4, transactions())
         .mesh_outbound_min_for_topic(1, transactions())
-        .gossip_lazy(2)
+        .gossip_lazy(1)
+        .gossip_factor(0.1)
         // A pruned link may be the one that is needed after a heal.
         .prune_backoff(Duration::from_secs(10))
         .flood_publish(true)
@@ -125,7 +133,7 @@ fn scores(topics: &Topics) -> PeerScoreParams {
         ..TopicScoreParams::default()
     };
     PeerScoreParams {
-        topics: [(topics.blocks.hash(), topic.clone()), (topics.transactions.hash(), topic)].into(),
+        topics: [(topics.blocks.clone(), topic.clone()), (topics.transactions.clone(), topic)].into(),
         topic_score_cap: 4.0,
         app_specific_weight: 0.0,
         ip_colocation_factor_weight: 0.0,

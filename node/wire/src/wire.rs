@@ -183,7 +183,7 @@ impl Wire {
         let gossip = &mut self.swarm.behaviour_mut().gossip;
         match gossip.publish(topic.clone(), data) {
             Ok(_) => {
-                let listeners = gossip.all_peers().filter(|(_, topics)| topics.contains(&&topic)).count();
+                let listeners = gossip.all_peers().filter(|(_, topics)| topics.contains(&topic)).count();
                 self.traffic.served(bytes * listeners);
                 Ok(())
             }
@@ -205,7 +205,7 @@ impl Wire {
         let gossip = &mut self.swarm.behaviour_mut().gossip;
         let in_time = gossip.report_message_validation_result(&id.message, &id.from, acceptance);
         if in_time && judgement == Judgement::Accept {
-            let receivers = gossip.mesh_peers(&topic).filter(|peer| **peer != id.from).count();
+            let receivers = gossip.mesh_peers(topic).filter(|peer| **peer != id.from).count();
             self.traffic.served(id.bytes * receivers);
         }
         in_time

@@ -76,7 +76,7 @@ impl Wire {
                     }
                 }
             }
-            gossipsub::Event::Subscribed { peer_id: peer, topic } if topic == self.topics.hash(Topic::Blocks) => {
+            gossipsub::Event::Subscribed { peer_id: peer, topic } if topic == *self.topics.hash(Topic::Blocks) => {
                 self.events.push_back(Event::Subscribed { peer });
             }
             gossipsub::Event::SlowPeer { peer_id, .. } => debug!(peer = %peer_id, "gossip was lost to a slow peer"),

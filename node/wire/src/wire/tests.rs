@@ -246,7 +246,7 @@ fn an_answer_to_another_question_is_charged() {
 fn rubbish_in_gossip_is_charged_to_who_passed_it_on() {
     run(async {
         let mut wires = line(&[settings(), settings()]).await;
-        let topic = wires[0].topics.hash(crate::words::Topic::Blocks);
+        let topic = wires[0].topics.hash(crate::words::Topic::Blocks).clone();
         wires[0].swarm.behaviour_mut().gossip.publish(topic, vec![7; 50]).expect("a neighbour listens");
         assert_eq!(rubbish(&mut wires, 1).await, wires[0].local_peer());
     });
