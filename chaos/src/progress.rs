@@ -1,85 +1,24 @@
 //! Progress: how far a schedule has got. A state machine without a clock of its own: it is told what time it is and how
 //! many blocks there are, and says what is due and when to ask again.
 
+mod act;
+mod moment;
 #[cfg(test)]
 mod tests;
+mod turns;
+
+pub use act::{Act, Due, FaultId, Now, Phase, Verb};
+pub use moment::PATIENCE;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-
 use crate::active::Active;
-use crate::draw::{Nobody, NodeDescription, NodeState, seed_for};
+use crate::draw::{NodeDescription, NodeState, seed_for};
 use crate::effect::{Effect, Resolved};
-use crate::fault::Fault;
-use crate::quantity::Length;
 use crate::schedule::{Lasting, Moment, Start, Step};
-
-/// One occurrence of one step of the schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FaultId {
-    /// The step's place in the schedule.
-    pub step: usize,
-    /// Counted from 0.
-    pub occurrence: u32,
-}
-
-/// Something to do now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Act {
-    /// For which occurrence.
-    pub fault: FaultId,
-    /// To do or to undo.
-    pub verb: Verb,
-    /// Whether the occurrence begins or ends with it, or only takes one of its turns.
-    pub phase: Phase,
-    /// What. Empty when a churn begins: nobody has left yet.
-    pub effects: Vec<Effect>,
-    /// The sides the fault makes, if any.
-    pub sides: Vec<Vec<usize>>,
-}
-
-/// To do or to undo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Bring the effects into force.
-    Apply,
-    /// Take them off.
-    Undo,
-}
-
-/// Where in an occurrence an act stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The occurrence begins with `Apply` and is healed with `Undo`.
-    Whole,
-    /// A churn's node leaves or returns, a flapping link goes down or up; the occurrence goes on.
-    Turn,
-}
-
-/// What the schedule is told about the run.
-#[derive(Clone, Copy, Debug)]
-pub struct Now<'a> {
-    /// Time since the load started.
-    pub at: Duration,
-    /// The greatest height any honest node has reported.
-    pub height: u32,
-    /// Blocks mined since the load started, on any side.
-    pub mined: u64,
-    /// The nodes, newcomers included.
-    pub nodes: &'a [NodeDescription],
-}
-
-/// What is due.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Due {
-    /// To be done in this order.
-    pub acts: Vec<Act>,
-    /// Occurrences that found nobody to happen to; they are over.
-    pub skipped: Vec<(FaultId, Nobody)>,
-}
+use moment::{Pace, When};
+use turns::Turns;
 
 /// How far a schedule has got.
 #[derive(Debug)]
@@ -91,17 +30,6 @@ pub struct Progress {
     joined: BTreeSet<usize>,
     pace: Pace,
     seed: u64,
-}
-
-/// A length in blocks counts blocks mined by anyone; where mining has all but stopped, it is over after so many times
-/// the time those blocks should have taken, or a fault that stops mining would never be healed.
-pub const PATIENCE: u32 = 5;
-
-/// How lengths become moments.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    interval: Duration,
-    factor: f64,
 }
 
 /// How far one step has got.
@@ -129,22 +57,6 @@ enum Ends {
     At(When),
     WithSchedule,
     Never,
-}
-
-/// What an occurrence does while it lasts.
-#[derive(Debug)]
-enum Turns {
-    None,
-    Flap { down: Duration, up: Duration, is_down: bool, next: Duration },
-    Churn { every: Duration, away: Duration, next: Duration, returns: Vec<(Duration, Effect)>, chance: Box<StdRng> },
-}
-
-/// A moment that can be waited for.
-#[derive(Clone, Debug, PartialEq)]
-enum When {
-    Time(Duration),
-    Mined { count: u64, at_the_latest: Duration },
-    Met(Start),
 }
 
 impl Progress {
@@ -190,11 +102,7 @@ impl Progress {
             Ends::At(when) => time(when),
             _ => None,
         });
-        let turns = self.lasting.iter().filter_map(|occurrence| match &occurrence.turns {
-            Turns::None => None,
-            Turns::Flap { next, .. } => Some(*next),
-            Turns::Churn { next, returns, .. } => returns.iter().map(|(at, _)| *at).chain([*next]).min(),
-        });
+        let turns = self.lasting.iter().filter_map(|occurrence| occurrence.turns.next());
         begins.chain(ends).chain(turns).min()
     }
 
@@ -249,11 +157,7 @@ impl Progress {
 
     fn heal(&mut self, occurrence: Occurrence, due: &mut Due) {
         let Occurrence { fault, resolved, turns, .. } = occurrence;
-        let effects = match turns {
-            Turns::None | Turns::Flap { is_down: true, .. } => resolved.effects,
-            Turns::Flap { .. } => Vec::new(),
-            Turns::Churn { returns, .. } => returns.into_iter().map(|(_, effect)| effect).collect(),
-        };
+        let effects = turns.rest(resolved.effects);
         self.states[fault.step].over += 1;
         self.act(Act { fault, verb: Verb::Undo, phase: Phase::Whole, effects, sides: resolved.sides }, due);
     }
@@ -299,22 +203,9 @@ impl Progress {
                 return;
             }
         };
-        let mut effects = resolved.effects.clone();
-        let turns = match kind {
-            Fault::Flap { down, up, .. } => {
-                let grain = Duration::from_millis(1); // never zero, so that time goes on
-                let (down, up) = (self.pace.time(down).max(grain), self.pace.time(up).max(grain));
-                Turns::Flap { down, up, is_down: true, next: now.at + down }
-            }
-            Fault::Churn { rate, away, .. } => {
-                effects.clear();
-                let mut chance = Box::new(StdRng::seed_from_u64(seed_for(seed, 2)));
-                let every = Duration::from_secs_f64(self.pace.factor / rate.0.max(1e-9));
-                let next = now.at + exponential(every, &mut chance);
-                Turns::Churn { every, away: self.pace.time(away), next, returns: Vec::new(), chance }
-            }
-            _ => Turns::None,
-        };
+        let turns = Turns::of(&kind, self.pace, now.at, seed);
+        // Of a churn nobody has left yet.
+        let effects = if matches!(turns, Turns::Churn { .. }) { Vec::new() } else { resolved.effects.clone() };
         let sides = resolved.sides.clone();
         self.act(Act { fault, verb: Verb::Apply, phase: Phase::Whole, effects, sides }, due);
         let ends = match lasting {
@@ -336,34 +227,7 @@ impl Progress {
                 self.described(now.nodes).iter().map(|node| node.state == NodeState::Alive).collect();
             let occurrence = &mut self.lasting[place];
             let fault = occurrence.fault;
-            let candidates = &occurrence.resolved.effects;
-            let mut turns = Vec::new();
-            match &mut occurrence.turns {
-                Turns::None => {}
-                Turns::Flap { down, up, is_down, next } => {
-                    if *next <= now.at {
-                        *is_down = !*is_down;
-                        *next += if *is_down { *down } else { *up };
-                        let verb = if *is_down { Verb::Apply } else { Verb::Undo };
-                        turns.push((verb, candidates.clone()));
-                    }
-                }
-                Turns::Churn { every, away, next, returns, chance } => {
-                    while let Some(back) = returns.iter().position(|(at, _)| *at <= now.at) {
-                        turns.push((Verb::Undo, vec![returns.remove(back).1]));
-                    }
-                    if *next <= now.at {
-                        *next += exponential(*every, chance);
-                        let here = |effect: &&Effect| effect.node().is_some_and(|node| alive[node]);
-                        let here: Vec<&Effect> = candidates.iter().filter(here).collect();
-                        if !here.is_empty() {
-                            let leaving = here[chance.random_range(0..here.len())].clone();
-                            returns.push((now.at + exponential(*away, chance), leaving.clone()));
-                            turns.push((Verb::Apply, vec![leaving]));
-                        }
-                    }
-                }
-            }
+            let turns = occurrence.turns.take(now.at, &occurrence.resolved.effects, &alive);
             for (verb, effects) in turns {
                 self.act(Act { fault, verb, phase: Phase::Turn, effects, sides: Vec::new() }, due);
             }
@@ -414,36 +278,4 @@ impl Progress {
             }
         }
     }
-}
-
-impl Pace {
-    /// The moment so much later.
-    fn since(self, at: Duration, mined: u64, length: Length) -> When {
-        match length {
-            Length::Time(_) => When::Time(at + self.time(length)),
-            Length::Blocks(blocks) => {
-                When::Mined { count: mined + blocks.ceil() as u64, at_the_latest: at + self.time(length) * PATIENCE }
-            }
-        }
-    }
-
-    /// A length as it is expected in time.
-    fn time(self, length: Length) -> Duration {
-        length.duration(self.interval, self.factor)
-    }
-}
-
-impl When {
-    fn time(&self) -> Option<Duration> {
-        match self {
-            Self::Time(at) | Self::Mined { at_the_latest: at, .. } => Some(*at),
-            Self::Met(_) => None,
-        }
-    }
-}
-
-/// A draw from the exponential distribution, never zero so that time goes on.
-fn exponential(mean: Duration, chance: &mut StdRng) -> Duration {
-    let uniform: f64 = chance.random();
-    mean.mul_f64(-(1.0 - uniform).ln()).max(Duration::from_millis(1))
 }

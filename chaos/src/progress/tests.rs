@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::draw::tests::{nodes, some};
-use crate::fault::{CrashKind, Partition};
-use crate::quantity::Rate;
+use crate::fault::{CrashKind, Fault, Partition};
+use crate::quantity::{Length, Rate};
 use crate::schedule::{Prove, Trigger};
 use crate::selector::{Amount, Set};
 

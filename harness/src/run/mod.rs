@@ -48,8 +48,8 @@ pub struct Run<B> {
     interrupt: Interrupt,
     /// Whether the interrupt has been heeded: what is left is to heal and to collect.
     interrupted: bool,
-    /// When the load started: what a schedule's times count from.
-    began: Duration,
+    /// When the load started: what a schedule's times count from. Nothing while nodes look for their first peers.
+    began: Option<Duration>,
 }
 
 /// Why a run could not go on: neither the nodes' fault nor the experiment's.
@@ -83,7 +83,7 @@ impl<B: Backend> Run<B> {
             unhealed: Vec::new(),
             interrupt: Interrupt::default(),
             interrupted: false,
-            began: Duration::ZERO,
+            began: None,
         }
     }
 
@@ -122,7 +122,7 @@ impl<B: Backend> Run<B> {
                 }
             }
         }
-        self.began = self.cluster.now();
+        self.began = Some(self.cluster.now());
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl<B: Backend> Run<B> {
 
     /// Time since the load started.
     pub fn now(&self) -> Duration {
-        self.cluster.now().saturating_sub(self.began)
+        self.since_load(self.cluster.now())
     }
 
     /// Waits for the next thing a node says, at most until `deadline` (since the load started); `false` when it is
@@ -158,7 +158,7 @@ impl<B: Backend> Run<B> {
     /// When it could not be written down, or it is interrupted.
     pub async fn step(&mut self, deadline: Duration) -> Result<bool, Broken> {
         self.look_up()?;
-        match self.cluster.next(self.began + deadline).await {
+        match self.cluster.next(self.began.unwrap_or_default() + deadline).await {
             None => Ok(false),
             Some(heard) => {
                 self.record(heard.at, Some(heard.node), Happening::Event(heard.event))?;
@@ -240,7 +240,7 @@ impl<B: Backend> Run<B> {
     /// # Errors
     /// When it could not be written.
     pub fn record(&mut self, at: Duration, node: Option<usize>, what: Happening) -> Result<(), Broken> {
-        let entry = Entry { at: at.saturating_sub(self.began), node, what };
+        let entry = Entry { at: self.since_load(at), node, what };
         self.timeline.write(&entry)?;
         if let (Happening::Event(Event::TipChanged { ledger, .. }), Some(node)) = (&entry.what, node) {
             if self.checks.view().nodes()[node].judged {
@@ -263,6 +263,11 @@ impl<B: Backend> Run<B> {
         self.proofs.notice(&entry, self.checks.view());
         (self.onlooker)(self.checks.view(), &entry);
         Ok(())
+    }
+
+    /// Time since the load started; what was before happened at its start.
+    fn since_load(&self, at: Duration) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| at.saturating_sub(began))
     }
 
     /// Whether somebody wants it to end.

@@ -107,7 +107,7 @@ impl<B: Backend> Run<B> {
             if requirements.is_empty() {
                 requirements.push(not_applied("what it waits for never came"));
             }
-            let seconds = |at: Duration| at.saturating_sub(self.began).as_secs_f64();
+            let seconds = |at: Duration| self.since_load(at).as_secs_f64();
             let acted = judged.iter().map(|evidence| (seconds(evidence.acted.0), evidence.acted.1.map(seconds)));
             let nodes: BTreeSet<usize> = judged.iter().flat_map(|evidence| evidence.nodes.iter().copied()).collect();
             Evidence {

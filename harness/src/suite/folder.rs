@@ -17,9 +17,13 @@ pub struct RunFolder {
 impl RunFolder {
     /// Makes a new one under `runs`, and lets `latest` point to it.
     pub fn create(runs: &Path, experiment: &str, seed: u64) -> io::Result<Self> {
+        Self::create_at(runs, experiment, seed, &name_of(unix_seconds()))
+    }
+
+    fn create_at(runs: &Path, experiment: &str, seed: u64, time: &str) -> io::Result<Self> {
         let beside = runs.join(experiment);
         fs::create_dir_all(&beside)?;
-        let stem = format!("{}-{seed}", now());
+        let stem = format!("{time}-{seed}");
         // Runs of one second and seed, in several processes, shall not share a folder.
         let made = (1_u32..=9_999).find_map(|number| {
             let name = if number == 1 { stem.clone() } else { format!("{stem}-{number}") };
@@ -81,9 +85,8 @@ fn point(link: &Path, to: &str) {
     let _ = fs::write(link, to);
 }
 
-/// The time as names of folders have it: `20261121T104500Z`.
-fn now() -> String {
-    let seconds = unix_seconds();
+/// A time as names of folders have it: `20261121T104500Z`.
+fn name_of(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
     format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3_600, second / 60 % 60, second % 60)
@@ -112,21 +115,53 @@ fn date(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn dates_are_the_calendars() {
-        assert_eq!(date(0), (1970, 1, 1));
-        assert_eq!(date(11_016), (2000, 2, 29));
-        assert_eq!(date(19_675), (2023, 11, 14));
-        assert_eq!(date(20_778), (2026, 11, 21));
+    /// Days of a month by the calendar's own words, not by the formula.
+    fn days_of(year: u64, month: u64) -> u64 {
+        let divides = |by: u64| year.is_multiple_of(by);
+        let leap = divides(4) && (!divides(100) || divides(400));
+        match month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        }
     }
 
     #[test]
-    fn two_runs_at_once_have_folders_of_their_own_and_latest_is_the_last() {
+    fn dates_follow_the_calendar_day_by_day() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        // Past 2400, the leap year that a hundred years without one make rare.
+        for days in 0..160_000 {
+            assert_eq!(date(days), (year, month, day), "{days} days");
+            day += 1;
+            if day > days_of(year, month) {
+                (month, day) = (month + 1, 1);
+            }
+            if month > 12 {
+                (year, month) = (year + 1, 1);
+            }
+        }
+        assert!(year > 2400);
+    }
+
+    #[test]
+    fn a_folders_time_is_the_clocks() {
+        assert_eq!(name_of(1_795_258_522), "20261121T105522Z");
+        assert_eq!(name_of(1_795_305_599), "20261121T235959Z");
+        assert_eq!(name_of(0), "19700101T000000Z");
+    }
+
+    #[test]
+    fn runs_of_one_second_have_folders_of_their_own_and_latest_is_the_last() {
         let runs = tempfile::tempdir().unwrap();
-        let one = RunFolder::create(runs.path(), "x", 7).unwrap();
-        let other = RunFolder::create(runs.path(), "x", 7).unwrap();
-        assert_ne!(one, other);
-        let latest = fs::canonicalize(runs.path().join("x/latest")).unwrap();
-        assert_eq!(latest, fs::canonicalize(other.path()).unwrap());
+        let name = |folder: &RunFolder| folder.path().file_name().unwrap().to_string_lossy().into_owned();
+        for expected in ["T-7", "T-7-2", "T-7-3", "T-7-4"] {
+            let folder = RunFolder::create_at(runs.path(), "x", 7, "T").unwrap();
+            assert_eq!(name(&folder), expected);
+            assert!(folder.log("n0").parent().is_some_and(Path::is_dir));
+            let latest = fs::canonicalize(runs.path().join("x/latest")).unwrap();
+            assert_eq!(latest, fs::canonicalize(folder.path()).unwrap());
+        }
+        assert_eq!(name(&RunFolder::create_at(runs.path(), "x", 8, "T").unwrap()), "T-8");
     }
 }
