@@ -9,6 +9,7 @@
 //! - [`progress`]: how far a schedule has got, and what is due.
 //! - [`evidence`]: what a fault left behind, and whether that proves it.
 //! - [`gate`]: stands before one actor of a node.
+//! - [`adversary`]: stands between a node's actors and misbehaves.
 //!
 //! And where it can be repeated:
 //!
@@ -16,6 +17,7 @@
 //! - [`simulation`]: real nodes on a virtual clock: the clock, the fabric that carries their bytes, and the runtime.
 
 pub mod active;
+pub mod adversary;
 pub mod catalogue;
 pub mod draw;
 pub mod effect;

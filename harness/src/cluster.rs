@@ -73,6 +73,7 @@ impl Blueprint {
                 bootstrap: node.bootstrap.clone(),
                 degree: node.degree as usize,
                 most_connections: None,
+                adversary: node.adversary,
             }
         });
         let mut places: Vec<Place> = places.collect();

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod bench;
 pub mod checks;
+pub mod claim;
 pub mod cluster;
 pub mod command;
 pub mod experiment;
@@ -15,6 +16,7 @@ pub mod run;
 pub mod schema;
 pub mod statistics;
 pub mod suite;
+pub mod theory;
 pub mod timeline;
 pub mod topology;
 pub mod yaml;

@@ -6,6 +6,7 @@ pub mod simulated;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schism_chaos::adversary::Adversary;
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
@@ -31,6 +32,8 @@ pub struct Place {
     pub degree: usize,
     /// Connections it has at most, in both directions together; nothing: as many as others want.
     pub most_connections: Option<usize>,
+    /// What stands between its actors.
+    pub adversary: Option<Adversary>,
 }
 
 /// One thing a node said.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bitcoin::secp256k1::PublicKey;
+use schism_chaos::adversary::{self, Leash};
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::{self, GateKeeper, Passage};
@@ -53,6 +54,8 @@ struct Host {
     disk: Disk,
     clock: Clock,
     gates: Gates,
+    /// Holds what stands between its actors, where something does.
+    leash: Leash,
     /// Seconds that the clock has been moved by so far.
     shifted: f64,
     life: Option<Life>,
@@ -105,6 +108,11 @@ impl Simulated {
     /// The simulation it runs in.
     pub fn simulation(&self) -> &Simulation {
         &self.simulation
+    }
+
+    /// Holds the adversary of a node, whether it runs or not; of a node without one it does nothing.
+    pub fn leash(&self, node: usize) -> Leash {
+        self.hosts[node].leash.clone()
     }
 
     fn surroundings(&self, node: usize, spawner: &NodeSpawner) -> Surroundings {
@@ -181,6 +189,7 @@ impl Backend for Simulated {
             disk: Disk::on(&self.shelf),
             clock: Clock::starting_at(LAB_EPOCH.as_secs_f64() + self.began.elapsed().as_secs_f64()),
             gates: Gates::default(),
+            leash: Leash::default(),
             shifted: 0.0,
             life: None,
             words: Arc::default(),
@@ -203,8 +212,13 @@ impl Backend for Simulated {
         let host = &mut self.hosts[node];
         let chance = surroundings.chance;
         let gates = self.gated.then(|| host.gates.clone());
+        let (adversary, leash) = (host.place.adversary, host.leash.clone());
         let shared: Arc<dyn Spawner> = Arc::new(spawner.clone());
         let started = Node::start(config, surroundings, |ring| {
+            let ring = match adversary {
+                Some(adversary) => adversary::stand_in(adversary, ring, &leash, &shared),
+                None => ring,
+            };
             let ring = mutation.map_or_else(|| ring.clone(), |mutation| mutation.between(ring.clone(), &shared));
             match gates {
                 Some(gates) => gates.stand_in(ring, chance, &shared),

@@ -243,6 +243,7 @@ fn topology(nodes: usize) -> Topology {
         starts: None,
         peers: None,
         rejects: Vec::new(),
+        adversary: None,
     };
     Topology {
         name: format!("bench-{nodes}"),

@@ -46,6 +46,7 @@ async fn fetch(simulation: Simulation, chain: Chain) -> Result<(Duration, Durati
             bootstrap: Vec::new(),
             degree: 0,
             most_connections: None,
+            adversary: None,
         });
     }
     // The chain is older than the simulation: its end must not lie in the nodes' future.

@@ -7,7 +7,7 @@ use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use schism_chaos::simulation::Fidelity;
 
-use super::Speech;
+use super::{Speech, progress};
 use crate::interrupt::Interrupt;
 use crate::report::{self, Inconclusive, Results, Verdict};
 use crate::suite::{self, Backend, Job, worst};
@@ -128,7 +128,8 @@ impl Flags {
     /// Does all of several jobs in worker processes, a line each and a table at the end.
     pub(super) fn work_all(&self, jobs: &[Job], interrupt: &Interrupt, speech: Speech) -> Vec<Results> {
         let mut ended: Vec<(usize, Results)> = Vec::new();
-        suite::work_all(jobs, self.parallel(), interrupt, |number, results| {
+        let measuring = progress::show_measuring(speech.quiet || speech.json);
+        suite::work_all(jobs, self.parallel(), interrupt, measuring, |number, results| {
             one_of_many(&results, speech);
             self.tidy(&results);
             ended.push((number, results));
@@ -146,7 +147,7 @@ impl Flags {
     }
 
     /// Runs at once.
-    fn parallel(&self) -> usize {
+    pub(super) fn parallel(&self) -> usize {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         self.jobs.map_or_else(processors, usize::from)
     }

@@ -1,8 +1,9 @@
-//! `schism list`: experiments and topologies of this folder, and the faults and checks there are.
+//! `schism list`: experiments and topologies of this folder, and the faults, checks and adversaries there are.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use schism_chaos::adversary::KINDS;
 use schism_chaos::catalogue::CATALOGUE;
 
 use super::Speech;
@@ -28,6 +29,8 @@ pub(super) fn list(arguments: &Arguments, speech: Speech) -> miette::Result<i32>
     section("faults", faults, speech);
     let checks = CHECKS.iter().map(|check| (check.name.to_owned(), check.explain.to_owned()));
     section("checks", checks, speech);
+    let adversaries = KINDS.iter().map(|kind| (kind.name.to_owned(), kind.explain.to_owned()));
+    section("adversaries", adversaries, speech);
     Ok(0)
 }
 

@@ -77,9 +77,9 @@ enum Verb {
     Import(import::Arguments),
     /// Measure how fast clusters and ledgers are on this machine
     Bench(bench::Arguments),
-    /// List experiments, topologies, faults and checks
+    /// List experiments, topologies, faults, checks and adversaries
     List(list::Arguments),
-    /// Explain a fault or a check
+    /// Explain a fault, a check or an adversary
     Explain(explain::Arguments),
     /// Print completions for a shell
     Completions(completions::Arguments),

@@ -55,6 +55,29 @@ pub(super) fn show(experiment: &Experiment, quiet: bool) -> Onlooker {
     })
 }
 
+/// Shows how far the measuring of claims has got: on a terminal a line that moves, else a line now and then.
+pub(super) fn show_measuring(quiet: bool) -> impl FnMut(crate::suite::Progress) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut told = 0;
+    move |progress| {
+        let crate::suite::Progress { done, of, blocks, left } = progress;
+        let tenth = done * LINES / of;
+        if quiet || (!terminal && tenth == told) {
+            return;
+        }
+        told = tenth;
+        let words = format!("{done} of {of} parts, {blocks} blocks, about {:.0} s left", left.as_secs_f64());
+        if terminal {
+            eprint!("\r\x1b[2K{words}{}", if done == of { "\n" } else { "" });
+        } else {
+            eprintln!("{words}");
+        }
+    }
+}
+
+/// Lines in a log for all the measuring there is.
+const LINES: usize = 20;
+
 fn acting(names: &[String], entry: &Entry) -> Option<String> {
     match &entry.what {
         Happening::Acted(act) => names.get(act.fault.step).cloned(),

@@ -35,18 +35,25 @@ pub(super) fn run(arguments: &Arguments, speech: Speech) -> miette::Result<i32> 
     }
     let jobs = arguments.flags.part(jobs);
     let interrupt = Interrupt::by_signals().into_diagnostic()?;
+    let still = speech.quiet || speech.json;
     let [job] = jobs.as_slice() else {
         let all = arguments.flags.work_all(&jobs, &interrupt, speech);
         return arguments.flags.finish(&all, &interrupt);
     };
-    // A single run needs no process of its own, and can show what happens while it happens.
     let experiment = Experiment::load(&job.file, &job.settings)?;
-    if !speech.json && !speech.quiet {
+    if !still {
         println!("{}", report::first_line(&job.broken(String::new())));
     }
-    let results = job.work(&interrupt, progress::show(&experiment, speech.quiet || speech.json));
-    tell(&results, speech);
-    arguments.flags.finish(&[results], &interrupt)
+    let mut all = Vec::new();
+    if experiment.claim.is_some() {
+        let (parallel, measuring) = (arguments.flags.parallel(), progress::show_measuring(still));
+        suite::work_all(&jobs, parallel, &interrupt, measuring, |_, results| all.push(results));
+    } else {
+        // A single run needs no process of its own, and can show what happens while it happens.
+        all.push(job.work(&interrupt, progress::show(&experiment, still)));
+    }
+    all.iter().for_each(|results| tell(results, speech));
+    arguments.flags.finish(&all, &interrupt)
 }
 
 /// The whole result of the only run.

@@ -4,11 +4,11 @@ use miette::IntoDiagnostic;
 use schism_chaos::simulation::worker::serve;
 
 use crate::interrupt::Interrupt;
-use crate::suite::Job;
+use crate::suite::Errand;
 
 pub(super) fn work() -> miette::Result<i32> {
     let interrupt = Interrupt::default();
     let stop = interrupt.clone();
-    serve(move || stop.ask(), |job: Job| job.work(&interrupt, Box::new(|_, _| {}))).into_diagnostic()?;
+    serve(move || stop.ask(), |errand: Errand| errand.run(&interrupt)).into_diagnostic()?;
     Ok(0)
 }

@@ -20,6 +20,7 @@ use schism_chaos::fault::Fault;
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::Step;
 
+use crate::claim::Claim;
 use crate::topology::{Plan, Topology};
 
 /// An experiment as its file says it, checked, with its topology read.
@@ -52,6 +53,8 @@ pub struct Experiment {
     pub pace: Pace,
     /// Settings to combine, one run for each combination: paths as in `--set`, and their values as YAML text.
     pub sweep: Vec<(String, Vec<String>)>,
+    /// A number to be measured over many trials and held against theory: then nothing of the above happens.
+    pub claim: Option<Claim>,
 }
 
 impl Experiment {

@@ -27,6 +27,7 @@ impl Experiment {
             ("control", some(!self.controls.is_empty(), &|| list(&self.controls, print_control))),
             ("pace", some(self.pace != Pace::default(), &|| print_pace(self.pace))),
             ("sweep", some(!self.sweep.is_empty(), &|| print_sweep(&self.sweep))),
+            ("claim", self.claim.as_ref().map(crate::claim::print)),
         ])
     }
 }

@@ -1,5 +1,6 @@
 //! Reports: what a run found, told to people, to programs and to CI.
 
+mod claim;
 mod html;
 mod json;
 mod junit;
@@ -10,6 +11,7 @@ mod table;
 mod tests;
 mod text;
 
+pub use claim::csv;
 pub use html::html;
 pub use json::{json, json_line};
 pub use junit::{Inconclusive, junit};

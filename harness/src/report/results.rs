@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schism_chaos::simulation::Fidelity;
 use serde::{Deserialize, Serialize};
 
+use crate::claim::judge::Measurement;
 use crate::suite::Backend;
 
 /// How a run ended. The order is the order of precedence: the first that applies is given.
@@ -123,6 +124,9 @@ pub struct Results {
     pub fault_bars: Vec<TimelineFault>,
     /// The verdict of each control, with what was expected of it.
     pub controls: Vec<Requirement>,
+    /// What was measured over many trials, where the file makes a claim.
+    #[serde(default)]
+    pub claim: Option<Measurement>,
 }
 
 impl Results {
@@ -154,6 +158,7 @@ impl Results {
             heights: Vec::new(),
             fault_bars: Vec::new(),
             controls: Vec::new(),
+            claim: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Text: results for people, at the end of a run.
 
+use super::claim;
 use super::{Evidence, NodeRow, Requirement, RequirementState, Results, Verdict};
 
 /// Whether words are coloured.
@@ -63,7 +64,10 @@ pub fn text(results: &Results, colour: Colour) -> String {
         return page;
     }
     line(out, "");
-    measured(out, results);
+    match &results.claim {
+        Some(measurement) => claim::write(out, results, measurement),
+        None => measured(out, results),
+    }
     requirements(out, "asked", &results.checks, colour);
     evidence(out, &results.evidence, colour);
     requirements(out, "control", &results.controls, colour);
@@ -82,7 +86,7 @@ pub fn text(results: &Results, colour: Colour) -> String {
     page
 }
 
-fn line(out: &mut String, words: &str) {
+pub(super) fn line(out: &mut String, words: &str) {
     out.push_str(words);
     out.push('\n');
 }

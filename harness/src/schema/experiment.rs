@@ -39,6 +39,58 @@ pub(super) struct Experiment {
     pace: Option<Pace>,
     /// Settings to combine: paths, and lists of values.
     sweep: Option<BTreeMap<String, Values>>,
+    /// A number to be measured over many trials and held against theory.
+    claim: Option<Claim>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Claim {
+    /// A private branch undoes a payment as often as a table says.
+    double_spend: DoubleSpend,
+    /// Which list of points is measured; `full` where nothing is said.
+    profile: Option<Name>,
+    /// What holds at every point.
+    at: Option<Point>,
+    /// Lists of points.
+    points: BTreeMap<String, Points>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct DoubleSpend {
+    table: Option<Table>,
+    /// The node that is paid.
+    merchant: String,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Table {
+    /// Nothing mined before, strictly more work wins.
+    Strict,
+    /// One block mined before.
+    Rosenfeld,
+    /// Section 11 of the paper of 2008.
+    Nakamoto,
+}
+
+/// At least one point.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+struct Points(#[schemars(length(min = 1))] Vec<Point>);
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Point {
+    /// The attacker's share of all hash power.
+    q: Option<f64>,
+    /// Blocks on the payment after which the merchant hands over.
+    confirmations: Option<u32>,
+    /// Payments that are tried.
+    trials: Option<u32>,
+    /// The attacker gives up so many blocks behind.
+    deficit: Option<u32>,
 }
 
 /// At least one value.

@@ -11,8 +11,16 @@ use crate::yaml::Node;
 
 use super::validator::Validator;
 
+/// Folders of experiments.
+const EXPERIMENTS: [&str; 2] = ["chaos", "chaos/attacks"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All experiments, as JSON.
+fn experiments() -> Vec<(PathBuf, Value)> {
+    EXPERIMENTS.iter().flat_map(|folder| shipped(folder)).collect()
 }
 
 /// All files of a folder, as JSON.
@@ -38,7 +46,8 @@ fn parses_as_topology(file: &Value) -> bool {
 }
 
 fn parses_as_experiment(file: &Value) -> bool {
-    Experiment::parse("e", &file.to_string(), &root().join("chaos")).is_ok()
+    // A topology's file is said from the experiment's folder.
+    EXPERIMENTS.iter().any(|folder| Experiment::parse("e", &file.to_string(), &root().join(folder)).is_ok())
 }
 
 #[test]
@@ -48,7 +57,7 @@ fn every_shipped_file_is_valid_for_both() {
         assert_eq!(topology.error(&file), None, "{}", path.display());
         assert!(parses_as_topology(&file), "{}", path.display());
     }
-    for (path, file) in shipped("chaos") {
+    for (path, file) in experiments() {
         assert_eq!(experiment.error(&file), None, "{}", path.display());
         assert!(parses_as_experiment(&file), "{}", path.display());
     }
@@ -57,7 +66,7 @@ fn every_shipped_file_is_valid_for_both() {
 #[test]
 fn what_is_printed_is_valid_too() {
     let (_, schema) = schemas();
-    for (path, _) in shipped("chaos") {
+    for (path, _) in experiments() {
         let printed = Experiment::load(&path, &[]).unwrap().to_yaml();
         let value = serde_json::to_value(Node::parse(&printed, 0).unwrap().print()).unwrap();
         assert_eq!(schema.error(&value), None, "{}\n{printed}", path.display());
@@ -85,11 +94,11 @@ fn free(place: &str) -> bool {
 fn an_unknown_key_is_refused_everywhere_by_both() {
     let (topology, experiment) = schemas();
     let mut tried = 0;
-    for (folder, schema, parses) in [
-        ("topologies", &topology, parses_as_topology as fn(&Value) -> bool),
-        ("chaos", &experiment, parses_as_experiment as fn(&Value) -> bool),
+    for (files, schema, parses) in [
+        (shipped("topologies"), &topology, parses_as_topology as fn(&Value) -> bool),
+        (experiments(), &experiment, parses_as_experiment as fn(&Value) -> bool),
     ] {
-        for (path, file) in shipped(folder) {
+        for (path, file) in files {
             let mut found = Vec::new();
             places(&file, "", &mut found);
             for place in found.into_iter().filter(|place| !free(place)) {
@@ -134,7 +143,7 @@ proptest! {
     fn what_the_schema_refuses_the_parser_refuses(file in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), value in any_value()) {
         let (topology, experiment) = schemas();
         let topologies = shipped("topologies").len();
-        let all: Vec<_> = shipped("topologies").into_iter().chain(shipped("chaos")).collect();
+        let all: Vec<_> = shipped("topologies").into_iter().chain(experiments()).collect();
         let file = file.index(all.len());
         let (schema, parses) = if file < topologies {
             (&topology, parses_as_topology as fn(&Value) -> bool)

@@ -103,6 +103,25 @@ struct Group {
     peers: Option<Selector>,
     /// Upgrades they do not follow.
     rejects: Option<Vec<Name>>,
+    /// What stands between their actors; for groups of role adversary.
+    adversary: Option<Adversary>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Adversary {
+    /// Mines apart and undoes a payment.
+    PrivateBranch {
+        /// Gives up once so many blocks behind.
+        #[schemars(range(min = 1))]
+        deficit: Option<u32>,
+        /// Tells its branch once so many blocks ahead: 1 is strictly more work.
+        lead: Option<u32>,
+        /// Blocks it has before the payment is made.
+        pre_mined: Option<u32>,
+    },
+    /// Keeps its blocks back (SM1 of Eyal and Sirer).
+    Selfish {},
 }
 
 #[derive(JsonSchema)]

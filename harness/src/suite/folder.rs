@@ -69,6 +69,9 @@ impl RunFolder {
         let put = |name: &str, text: String| fs::write(self.path.join(name), text);
         put("experiment.yaml", experiment.to_yaml())?;
         put("results.json", report::json(results))?;
+        if let Some(measurement) = &results.claim {
+            put("rows.csv", report::csv(measurement))?;
+        }
         put("junit.xml", report::junit(&[results], report::Inconclusive::Fails))?;
         put("report.html", report::html(results))?;
         put("report.txt", report::text(results, report::Colour::Never))?;

@@ -115,25 +115,18 @@ pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> 
 impl Job {
     /// Does it, here and now, unless it is interrupted. A process can do this once.
     pub fn work(&self, interrupt: &Interrupt, show: Onlooker) -> Results {
-        let experiment = match self.experiment() {
-            Ok(experiment) => experiment,
+        let (controlled, control) = match self.resolved().and_then(|experiment| Ok((experiment, self.its_control()?))) {
+            Ok(read) => read,
             Err(refusal) => return self.broken(refusal.to_string()),
         };
+        if controlled.claim.is_some() {
+            return self.broken("a claim is measured by many processes, never by one".to_owned());
+        }
         let folder =
             match self.runs.as_deref().map(|runs| RunFolder::create(runs, &self.title(), self.seed)).transpose() {
                 Ok(folder) => folder,
                 Err(error) => return self.broken(format!("the run folder cannot be made: {error}")),
             };
-        let control = self.control(&experiment).cloned();
-        let mut controlled = match &control {
-            None => experiment,
-            Some(control) => match Experiment::controlled(&self.file, &self.settings, control) {
-                Ok(experiment) => experiment,
-                Err(refusal) => return self.broken(refusal.to_string()),
-            },
-        };
-        controlled.seed = self.seed;
-        controlled.name = self.title();
         let without = control.as_ref().and_then(|control| control.without.as_ref());
         let setup = Setup {
             backend: self.backend,
@@ -148,7 +141,7 @@ impl Job {
         };
         let mut results = Results { settings: self.said(), ..play(&controlled, &setup, show) };
         if let Some(control) = &control {
-            judge(&mut results, control);
+            judge_control(&mut results, control);
         }
         if let Some(folder) = &folder {
             results.folder = Some(folder.path().to_owned());
@@ -213,13 +206,27 @@ impl Job {
         }
     }
 
-    fn control<'e>(&self, experiment: &'e Experiment) -> Option<&'e Control> {
-        experiment.controls.get(self.control?.checked_sub(1)?)
+    /// What is run: the file with its settings, or with those of its control.
+    pub(super) fn resolved(&self) -> Result<Experiment, Refusal> {
+        let mut experiment = match self.its_control()? {
+            None => self.experiment()?,
+            Some(control) => Experiment::controlled(&self.file, &self.settings, &control)?,
+        };
+        experiment.seed = self.seed;
+        experiment.name = self.title();
+        Ok(experiment)
+    }
+
+    /// The control it is, where it is one.
+    pub(super) fn its_control(&self) -> Result<Option<Control>, Refusal> {
+        let Some(number) = self.control else { return Ok(None) };
+        let experiment = self.experiment()?;
+        Ok(number.checked_sub(1).and_then(|place| experiment.controls.get(place).cloned()))
     }
 }
 
 /// A control passes by failing as it was told to; a control that does not is a claim refuted.
-fn judge(results: &mut Results, control: &Control) {
+pub(super) fn judge_control(results: &mut Results, control: &Control) {
     let without = match &control.without {
         Some(Without::Heal) => "without heal".to_owned(),
         Some(Without::HealOf(step)) => format!("without the heal of {step}"),
@@ -297,7 +304,7 @@ mod tests {
             (Verdict::Error, Verdict::Error),
         ] {
             let mut results = Results { verdict: ended, why: None, ..job().broken(String::new()) };
-            judge(&mut results, &control);
+            judge_control(&mut results, &control);
             assert_eq!(results.verdict, judged, "{ended:?}");
         }
     }

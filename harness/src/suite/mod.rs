@@ -2,11 +2,13 @@
 //!
 //! A process can hold one simulation, so every run of several is done by a worker: this very executable, started again.
 
+mod errand;
 mod folder;
 mod job;
 mod kept;
 mod play;
 
+pub use errand::{Errand, Progress};
 pub use folder::RunFolder;
 pub(crate) use folder::unix_seconds;
 pub use job::{Backend, Job, plan};
@@ -16,6 +18,8 @@ pub use play::{Setup, play};
 use std::io;
 use std::process::Command;
 
+use errand::{Brought, Measuring};
+use schism_chaos::simulation::clock::Stopwatch;
 use schism_chaos::simulation::worker::{Dead, Workers};
 
 use crate::interrupt::Interrupt;
@@ -24,23 +28,46 @@ use crate::report::{Results, Verdict};
 /// The hidden verb of a worker's command.
 pub const WORKER: &str = "worker";
 
-/// Does all jobs in worker processes, `parallel` at once, and hands each result to `done` as it comes. When it is
-/// interrupted, jobs that have not begun are left out.
-pub fn work_all(jobs: &[Job], parallel: usize, interrupt: &Interrupt, mut done: impl FnMut(usize, Results)) {
+/// Does all jobs in worker processes, `parallel` at once, and hands each result to `done` as it comes; `show` sees how
+/// far the measuring of claims has got. When it is interrupted, jobs that have not begun are left out.
+pub fn work_all(
+    jobs: &[Job],
+    parallel: usize,
+    interrupt: &Interrupt,
+    mut show: impl FnMut(Progress),
+    mut done: impl FnMut(usize, Results),
+) {
     let launch = || -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(WORKER);
         Ok(command)
     };
+    let mut measuring = Measuring::default();
+    let (mut errands, mut whose) = (Vec::new(), Vec::new());
+    for (number, job) in jobs.iter().enumerate() {
+        let of_job = measuring.plan(number, job).unwrap_or_else(|| vec![Errand::Run(job.clone())]);
+        whose.extend((0..of_job.len()).map(|part| (number, part)));
+        errands.extend(of_job);
+    }
     let workers = Workers { parallel, deadline: None, stop: &|| interrupt.asked() };
-    workers.run(jobs, launch, |number, result: Result<Results, Dead>| {
-        let job = &jobs[number];
-        let broken = |dead| Results {
-            verdict: if interrupt.asked() { Verdict::Interrupted } else { Verdict::Error },
-            ..job.broken(format!("the worker died: {dead}"))
+    let watch = Stopwatch::start();
+    workers.run(&errands, launch, |errand, brought: Result<Brought, Dead>| {
+        let (number, part) = whose[errand];
+        let brought = brought.map_err(|dead| format!("the worker died: {dead}"));
+        let results = match &errands[errand] {
+            Errand::Part(..) => {
+                let results = measuring.take(number, part, brought.and_then(Brought::measured));
+                show(measuring.progress(&watch));
+                results
+            }
+            Errand::Run(job) => Some(brought.and_then(Brought::results).unwrap_or_else(|why| Results {
+                verdict: if interrupt.asked() { Verdict::Interrupted } else { Verdict::Error },
+                ..job.broken(why)
+            })),
         };
-        done(number, result.unwrap_or_else(broken));
+        results.into_iter().for_each(|results| done(number, results));
     });
+    measuring.interrupted().into_iter().for_each(|(number, results)| done(number, results));
 }
 
 /// The worst of several verdicts; of none, that all passed.

@@ -1,5 +1,6 @@
 //! A topology: which nodes there are, who is linked to whom, how well, and which chain they keep.
 
+mod adversary;
 mod chain;
 mod link;
 mod plan;
@@ -16,6 +17,7 @@ pub use link::{LinkClass, Region};
 pub use plan::{LinkPlan, NodePlan, Plan, Starts};
 pub(crate) use read::{read, read_loss};
 
+use schism_chaos::adversary::Adversary;
 use schism_chaos::quantity::{HashRate, Length, Share};
 use schism_chaos::selector::{Role, Selector};
 
@@ -61,6 +63,8 @@ pub struct Group {
     pub peers: Option<Selector>,
     /// Names of the upgrades these nodes do not follow: a second opinion about the chain.
     pub rejects: Vec<String>,
+    /// What stands between the actors of these nodes; nothing: they are honest.
+    pub adversary: Option<Adversary>,
 }
 
 /// How much hashing.

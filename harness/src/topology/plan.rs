@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use schism_chaos::adversary::Adversary;
 use schism_chaos::draw::{NodeDescription, NodeState};
 use schism_chaos::fault::Join;
 use schism_chaos::quantity::{Bandwidth, Length, Share};
@@ -46,6 +47,8 @@ pub struct NodePlan {
     pub bootstrap: Vec<usize>,
     /// Names of the upgrades it does not follow.
     pub rejects: Vec<String>,
+    /// What stands between its actors.
+    pub adversary: Option<Adversary>,
 }
 
 /// When a node starts.
@@ -144,6 +147,7 @@ impl Topology {
             degree: 0,
             bootstrap: Vec::new(),
             rejects: group.rejects.clone(),
+            adversary: group.adversary,
         };
         places.into_iter().enumerate().map(member).collect()
     }
@@ -202,6 +206,7 @@ fn newcomers(step: &str, join: &Join) -> impl Iterator<Item = NodePlan> {
         degree: 0,
         bootstrap: Vec::new(),
         rejects: Vec::new(),
+        adversary: None,
     })
 }
 

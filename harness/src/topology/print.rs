@@ -2,7 +2,7 @@
 
 use schism_chaos::quantity::Pause;
 
-use super::{Group, HashPower, LinkClass, Overlay, Region, Topology, chain};
+use super::{Group, HashPower, LinkClass, Overlay, Region, Topology, adversary, chain};
 use crate::yaml::{Printed, list, map, text};
 
 impl Topology {
@@ -54,6 +54,7 @@ fn print_group(group: &Group) -> Printed {
         ("starts", group.starts.map(text)),
         ("peers", group.peers.as_ref().map(text)),
         ("rejects", (!group.rejects.is_empty()).then(|| list(&group.rejects, text))),
+        ("adversary", group.adversary.map(adversary::print)),
     ])
 }
 

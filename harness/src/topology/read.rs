@@ -5,7 +5,7 @@ use std::path::Path;
 use schism_chaos::quantity::{Bandwidth, HashRate, Length, Share};
 use schism_chaos::selector::Role;
 
-use super::{Group, HashPower, LinkClass, Overlay, Region, Topology, chain};
+use super::{Group, HashPower, LinkClass, Overlay, Region, Topology, adversary, chain};
 use crate::known::Known;
 use crate::yaml::{Context, Entry, Fields, Node, Refusal, Setting, Value};
 
@@ -120,6 +120,13 @@ fn read_group(context: &Context, entry: &Entry, known: &Known) -> Option<Group> 
     let starts = fields.optional("starts", Context::quantity::<Length>);
     let peers = fields.optional("peers", |context, node| known.selector(context, node));
     let rejects = fields.or("rejects", Vec::new(), |context, node| context.list(node, "`rejects`", Context::name));
+    let adversary = fields.optional("adversary", adversary::read);
+    if let (Some(role), Some(entry)) = (role, fields.entry("adversary"))
+        && role != Role::Adversary
+    {
+        let help = "give the group `role: adversary`: nobody asks of it what is asked of honest nodes".to_owned();
+        context.wrong(entry.at, format!("nodes of role `{role}` are honest"), Some(help));
+    }
     if let (Some(role), Some(entry)) = (role, fields.entry("hash_power"))
         && !matches!(role, Role::Miner | Role::Adversary)
     {
@@ -136,6 +143,7 @@ fn read_group(context: &Context, entry: &Entry, known: &Known) -> Option<Group> 
         starts: starts?,
         peers: peers?,
         rejects: rejects?,
+        adversary: adversary?,
     })
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use schism_chaos::schedule::{Lasting, Moment, Start};
 
 use super::{Control, Experiment, Without};
+use crate::claim;
 use crate::yaml::{Context, Node, Refusal, Setting, Value};
 
 /// One way to run a file that sweeps: the settings that make it this one, and what it then is.
@@ -163,6 +164,13 @@ fn nearby(path: &Path) -> Option<String> {
 /// A setting whose path begins with a step's name or kind is one of the list of faults.
 fn resolve(context: &Context, tree: &Node, mut setting: Setting) -> Option<Setting> {
     let first = setting.path[0].clone();
+    if let ([name], Some(_)) = (setting.path.as_slice(), tree.get("claim"))
+        && claim::SHORT.contains(&name.as_str())
+    {
+        let key = if name == "profile" { &["claim"][..] } else { &["claim", "at"][..] };
+        setting.path.splice(0..0, key.iter().map(|key| (*key).to_owned()));
+        return Some(setting);
+    }
     let Some(Value::List(faults)) = tree.get("faults").map(|faults| &faults.value) else { return Some(setting) };
     if top::KEYS.contains(&first.as_str()) {
         return Some(setting);

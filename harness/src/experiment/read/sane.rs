@@ -14,8 +14,22 @@ pub(super) fn check(context: &Context, experiment: &Experiment, at: Place, entri
         context.wrong(at, what, Some(help.to_owned()));
         right = false;
     };
-    if experiment.always.is_empty() && experiment.finally.is_empty() {
-        wrong(at, "this experiment asks for nothing".into(), "add `always` or `finally`");
+    if let Some(claim) = &experiment.claim {
+        for key in ["load", "faults", "duration", "always", "finally", "sweep"] {
+            if let Some(entry) = entries.iter().find(|entry| entry.key == key) {
+                let help = "trials make their own payments, in a calm network; leave it out";
+                wrong(entry.at, format!("`{key}` means nothing beside a claim"), help);
+            }
+        }
+        let adversaries = || experiment.topology.groups.iter().filter(|group| group.adversary.is_some());
+        let of_kind =
+            adversaries().filter(|group| group.adversary.is_some_and(|one| one.name() == claim.what.adversary()));
+        if of_kind.map(|group| group.count).sum::<u32>() != 1 || adversaries().count() != 1 {
+            let what = format!("this claim needs one node with an adversary, of kind `{}`", claim.what.adversary());
+            wrong(place("claim"), what, "give it to a group of one node in the topology");
+        }
+    } else if experiment.always.is_empty() && experiment.finally.is_empty() {
+        wrong(at, "this experiment asks for nothing".into(), "add `always`, `finally` or a `claim`");
     }
     let sides = experiment.faults.iter().any(|step| kinds::makes_sides(&step.fault));
     for expectation in &experiment.finally {

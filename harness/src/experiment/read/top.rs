@@ -4,14 +4,16 @@ use schism_chaos::quantity::{Length, Rate, Share};
 use schism_chaos::selector::{Amount, Selector, Set};
 
 use super::{checks, faults, sane};
+use crate::claim;
 use crate::experiment::{Control, Experiment, Load, Pace, Without};
 use crate::report::Verdict;
 use crate::topology;
 use crate::yaml::{Context, Node, Value};
 
 /// Every key an experiment may have.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "name", "about", "topology", "seed", "duration", "load", "faults", "always", "finally", "control", "pace", "sweep",
+    "claim",
 ];
 
 /// Reads an experiment's map, its topology already in place.
@@ -27,6 +29,7 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
     let seed = fields.or("seed", 1, Context::whole::<u64>);
     let duration = fields.optional("duration", Context::quantity::<Length>);
     let known = topology.as_ref().map(topology::Topology::known);
+    let claim = fields.optional("claim", |context, node| claim::read(context, node, known.as_ref()));
     let scope = faults::Scope::new(context, known, fields.entry("faults").map(|entry| &entry.value));
     let load = fields.or("load", Load::default(), |context, node| read_load(context, node, &scope));
     let faults = fields.or("faults", Vec::new(), |context, node| faults::read(context, node, &scope));
@@ -37,7 +40,8 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
     let controls = fields.or("control", Vec::new(), |context, node| read_controls(context, node, &scope));
     let pace = fields.or("pace", Pace::default(), read_pace);
     let sweep = fields.or("sweep", Vec::new(), read_sweep);
-    let entries = fields.present(&["finally", "control", "duration", "faults", "always"]);
+    let entries =
+        fields.present(&["finally", "control", "duration", "faults", "always", "load", "sweep", "topology", "claim"]);
     fields.finish();
     let experiment = Experiment {
         name: name?,
@@ -53,6 +57,7 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
         controls: controls?,
         pace: pace?,
         sweep: sweep?,
+        claim: claim?,
     };
     sane::check(context, &experiment, node.at, &entries)?;
     Some(experiment)

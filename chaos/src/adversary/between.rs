@@ -1,0 +1,81 @@
+//! Between: the actor that stands in front of a node's Ledger and Network and asks a strategy about all that passes.
+
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use schism_node::messages::{Source, ToLedger, ToNetwork, Verdict};
+use schism_node::ring::{Door, Ring};
+use schism_node::surroundings::{Spawner, Trace};
+
+use super::Adversary;
+use super::leash::{Leash, Signal};
+use super::private_branch::PrivateBranches;
+use super::selfish::Selfish;
+
+/// Puts an adversary between the actors of a node that is about to start, and gives the ring they then have.
+pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, spawner: &Arc<dyn Spawner>) -> Ring {
+    match adversary {
+        Adversary::PrivateBranch(how) => stand(PrivateBranches::new(how, leash.clone()), ring, leash, spawner),
+        Adversary::Selfish => stand(Selfish::new(leash.clone()), ring, leash, spawner),
+    }
+}
+
+/// Decides what becomes of what others told Ledger and Network.
+pub(super) trait Strategy: Unpin + 'static {
+    /// Something on its way to Ledger.
+    fn to_ledger(&mut self, message: ToLedger, ring: &Ring);
+    /// Something on its way to Network.
+    fn to_network(&mut self, message: ToNetwork, ring: &Ring);
+    /// Something from outside the node.
+    fn signal(&mut self, _signal: Signal, _ring: &Ring) {}
+}
+
+/// Ends a peer's item without a word for or against its sender: what a strategy keeps is owed a verdict all the same.
+pub(super) fn shelve(source: Source, ring: &Ring) {
+    if source != Source::Own {
+        ring.network.tell(ToNetwork::Verdict { source, verdict: Verdict::Drop });
+    }
+}
+
+struct Between<S> {
+    strategy: S,
+    /// The honest actors.
+    ring: Ring,
+}
+
+fn stand<S: Strategy>(strategy: S, ring: Ring, leash: &Leash, spawner: &Arc<dyn Spawner>) -> Ring {
+    let context = Context::<Between<S>>::new();
+    let address = context.address();
+    leash.tie_to(address.clone().recipient());
+    spawner.spawn_local(Box::pin(context.into_future(Between { strategy, ring: ring.clone() })));
+    // Messages are traced once, where they enter the actors themselves.
+    Ring { ledger: Door::of(address.clone(), Trace::default()), network: Door::of(address, Trace::default()), ..ring }
+}
+
+impl<S: Strategy> Actor for Between<S> {
+    type Context = Context<Self>;
+}
+
+impl<S: Strategy> Handler<ToLedger> for Between<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: ToLedger, _: &mut Context<Self>) {
+        self.strategy.to_ledger(message, &self.ring);
+    }
+}
+
+impl<S: Strategy> Handler<ToNetwork> for Between<S> {
+    type Result = ();
+
+    fn handle(&mut self, message: ToNetwork, _: &mut Context<Self>) {
+        self.strategy.to_network(message, &self.ring);
+    }
+}
+
+impl<S: Strategy> Handler<Signal> for Between<S> {
+    type Result = ();
+
+    fn handle(&mut self, signal: Signal, _: &mut Context<Self>) {
+        self.strategy.signal(signal, &self.ring);
+    }
+}

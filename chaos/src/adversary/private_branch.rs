@@ -1,0 +1,199 @@
+//! A private branch: blocks mined apart from everyone, to undo a payment that the others' blocks confirm.
+//!
+//! ```text
+//! resting ── begin ──▶ racing ── delivered, and ahead ──▶ released ── rest ──▶ resting
+//!    ▲                   │                                   │
+//!    └──── too far behind: the others' blocks after all ─────┘
+//! ```
+//! While it races, the node's Ledger hears of no other's block and no other of its own. Once released it goes on
+//! mining on its branch, in the open, until the others follow it or it is too far behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bitcoin::{Block, BlockHash, OutPoint};
+use schism_node::messages::{Announced, Source, ToLedger, ToNetwork, Verdict};
+use schism_node::ring::Ring;
+
+use super::between::{Strategy, shelve};
+use super::leash::{Leash, Phase, Signal};
+use super::secret::Secret;
+
+/// How a private branch is raced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrivateBranch {
+    /// It gives up once it is so many blocks behind; at least 1.
+    pub deficit: u32,
+    /// It tells its branch once it is so many blocks ahead: 1 is strictly more work, 0 a tie.
+    pub lead: u32,
+    /// Blocks it has before the payment is made. Whoever makes the payment waits for them.
+    pub pre_mined: u32,
+}
+
+impl Default for PrivateBranch {
+    fn default() -> Self {
+        Self { deficit: 20, lead: 1, pre_mined: 0 }
+    }
+}
+
+/// Races private branches, one after the other.
+pub(super) struct PrivateBranches {
+    how: PrivateBranch,
+    leash: Leash,
+    /// The tip that this node's Ledger last told of.
+    tip: Option<BlockHash>,
+    secret: Secret,
+    race: Option<Race>,
+    /// Blocks of others that this node has only now taken in: everyone else knows them.
+    stale_news: BTreeSet<BlockHash>,
+}
+
+/// One race, in blocks of equal work.
+struct Race {
+    /// The branch, oldest first; once it is public, others may have made it longer.
+    branch: Vec<Arc<Block>>,
+    /// Blocks of others by their height above the fork, which is here with 0.
+    public: BTreeMap<BlockHash, u32>,
+    best: u32,
+    /// The same in the order in which they came, for the day they are taken in.
+    held: Vec<Arc<Block>>,
+    delivered: bool,
+    released: bool,
+}
+
+impl PrivateBranches {
+    pub(super) fn new(how: PrivateBranch, leash: Leash) -> Self {
+        Self { how, leash, tip: None, secret: Secret::default(), race: None, stale_news: BTreeSet::new() }
+    }
+
+    fn begin(&mut self, spends: Vec<OutPoint>) {
+        let Some(fork) = self.tip.filter(|_| self.race.is_none()) else { return };
+        self.stale_news.clear();
+        self.secret.keep_spends(spends);
+        self.race = Some(Race {
+            branch: Vec::new(),
+            public: BTreeMap::from([(fork, 0)]),
+            best: 0,
+            held: Vec::new(),
+            delivered: false,
+            released: false,
+        });
+        self.leash.note(|deeds| {
+            (deeds.phase, deeds.branch, deeds.public) = (Phase::Racing, 0, 0);
+            deeds.begun += 1;
+        });
+    }
+
+    /// A block that belongs to the branch or to the others; whether Ledger may have it now.
+    fn sort(&mut self, block: &Arc<Block>, source: Source) -> bool {
+        let Some(race) = &mut self.race else { return true };
+        // Others can build on the branch only once they know of it; before, they build on the fork.
+        let on_branch = |last: &Arc<Block>| last.block_hash() == block.header.prev_blockhash;
+        if source == Source::Own || (race.released && race.branch.last().is_some_and(on_branch)) {
+            race.branch.push(block.clone());
+            if !race.released {
+                self.secret.keep(block.clone());
+                self.leash.note(|deeds| deeds.withheld += 1);
+            }
+            return true;
+        }
+        race.hold(block.clone());
+        self.leash.note(|deeds| deeds.held_back += 1);
+        false
+    }
+
+    /// Looks at the race after something in it has changed.
+    fn consider(&mut self, ring: &Ring) {
+        let Some(race) = &mut self.race else { return };
+        let (branch, public) = (race.branch.len() as u32, race.best);
+        self.leash.note(|deeds| (deeds.branch, deeds.public) = (branch, public));
+        if race.delivered && !race.released && branch >= public + self.how.lead {
+            race.released = true;
+            race.branch.iter().for_each(|block| self.secret.tell(block.clone(), ring));
+            self.leash.note(|deeds| {
+                deeds.phase = Phase::Released;
+                deeds.released += 1;
+            });
+        } else if public >= branch + self.how.deficit {
+            self.leash.note(|deeds| deeds.given_up += 1);
+            self.rest(ring);
+        }
+    }
+
+    /// Takes in what the others have found meanwhile; Ledger chooses between the branches as everyone's does.
+    fn rest(&mut self, ring: &Ring) {
+        let Some(race) = self.race.take() else { return };
+        self.secret.drop_all();
+        self.stale_news = race.public.into_keys().collect();
+        for block in race.held {
+            ring.ledger.tell(ToLedger::CheckBlock { block, source: Source::Own });
+        }
+        self.leash.note(|deeds| deeds.phase = Phase::Resting);
+    }
+}
+
+impl Race {
+    /// Holds a block of the others back. One whose parent is not known (it comes later) counts once that is.
+    fn hold(&mut self, block: Arc<Block>) {
+        self.held.push(block);
+        loop {
+            let news = self.held.iter().find_map(|block| {
+                let hash = block.block_hash();
+                let height = self.public.get(&block.header.prev_blockhash).map(|height| height + 1)?;
+                (!self.public.contains_key(&hash)).then_some((hash, height))
+            });
+            let Some((hash, height)) = news else { return };
+            self.public.insert(hash, height);
+            self.best = self.best.max(height);
+        }
+    }
+}
+
+impl Strategy for PrivateBranches {
+    fn to_ledger(&mut self, message: ToLedger, ring: &Ring) {
+        match message {
+            ToLedger::CheckBlock { block, source } => {
+                if self.sort(&block, source) {
+                    ring.ledger.tell(ToLedger::CheckBlock { block, source });
+                } else {
+                    shelve(source, ring);
+                }
+                self.consider(ring);
+            }
+            ToLedger::CheckHeaders { source, .. } if self.race.is_some() => shelve(source, ring),
+            ToLedger::CheckTransaction { transaction, source: source @ Source::Peer { .. } }
+                if self.secret.concerns(&transaction) =>
+            {
+                shelve(source, ring);
+            }
+            other => ring.ledger.tell(other),
+        }
+    }
+
+    fn to_network(&mut self, message: ToNetwork, ring: &Ring) {
+        match &message {
+            ToNetwork::TipChanged { change, .. } => self.tip = Some(change.tip.hash),
+            ToNetwork::Verdict { source: Source::Own, verdict: Verdict::Relay(Announced::Block(block)) }
+                if self.stale_news.contains(&block.block_hash()) =>
+            {
+                return;
+            }
+            _ => {}
+        }
+        self.secret.pass(message, ring);
+    }
+
+    fn signal(&mut self, signal: Signal, ring: &Ring) {
+        match signal {
+            Signal::Begin { spends } => self.begin(spends),
+            Signal::Delivered { confirmations } => {
+                if let Some(race) = &mut self.race {
+                    race.delivered = true;
+                    race.best = race.best.max(confirmations);
+                }
+                self.consider(ring);
+            }
+            Signal::Rest => self.rest(ring),
+        }
+    }
+}

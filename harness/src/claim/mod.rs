@@ -1,0 +1,174 @@
+//! A claim: a number that theory gives, held against the same number measured over many trials on real nodes.
+//!
+//! - this file: what a file says, as data: [`Claim`], and the [`Point`]s it is measured at.
+//! - [`read`]: from a tree to it, and back to text.
+//! - [`part`]: a share of a point's trials, for one worker process.
+//! - `arena`, `double_spend`, `selfish`: how trials are held in a simulation.
+//! - [`judge`]: from what was counted to rows, the gate and a verdict.
+
+mod arena;
+mod double_spend;
+pub mod judge;
+pub mod part;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use read::{SHORT, print, read};
+
+use std::fmt;
+
+use crate::theory::double_spend::Table;
+
+/// What is claimed, and where it is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// What.
+    pub what: What,
+    /// Which of the lists of points is measured.
+    pub profile: String,
+    /// What holds at every point, whatever its list says.
+    pub at: Point,
+    /// Lists of points by name.
+    pub points: Vec<(String, Vec<Point>)>,
+}
+
+/// What is claimed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A private branch undoes a payment as often as a table says; with more than half of the hash power always, after as
+    /// many blocks as its race takes.
+    DoubleSpend {
+        /// Which table.
+        table: Table,
+        /// The node that is paid.
+        merchant: String,
+    },
+}
+
+/// Where a claim is measured: parameters by name, in the order in which they are shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Point(pub Vec<(&'static str, f64)>);
+
+/// Something a point says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub explain: &'static str,
+    /// Its least and greatest value.
+    pub range: (f64, f64),
+    /// Whether it is a whole number.
+    pub whole: bool,
+    /// Whether it makes another point, and does not only say how much is measured there.
+    pub place: bool,
+}
+
+/// Parameters of [`What::DoubleSpend`].
+const DOUBLE_SPEND: [Parameter; 4] = [
+    Parameter {
+        name: "q",
+        explain: "The attacker's share of all hash power.",
+        range: (0.001, 0.99),
+        whole: false,
+        place: true,
+    },
+    Parameter {
+        name: "confirmations",
+        explain: "Blocks on the payment, its own included, after which the merchant hands over.",
+        range: (1.0, 30.0),
+        whole: true,
+        place: true,
+    },
+    Parameter { name: "trials", explain: "Payments that are tried.", range: (1.0, 1e6), whole: true, place: false },
+    Parameter {
+        name: "deficit",
+        explain: "The attacker gives up so many blocks behind.",
+        range: (1.0, 10_000.0),
+        whole: true,
+        place: false,
+    },
+];
+
+impl What {
+    /// Its word in YAML.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::DoubleSpend { .. } => "double_spend",
+        }
+    }
+
+    /// What its points may say.
+    pub fn parameters(&self) -> &'static [Parameter] {
+        match self {
+            Self::DoubleSpend { .. } => &DOUBLE_SPEND,
+        }
+    }
+
+    /// What its points must say.
+    pub fn required(&self) -> &'static [&'static str] {
+        match self {
+            Self::DoubleSpend { .. } => &["q", "confirmations", "trials"],
+        }
+    }
+
+    /// The kind of adversary it is about.
+    pub fn adversary(&self) -> &'static str {
+        match self {
+            Self::DoubleSpend { .. } => "private_branch",
+        }
+    }
+}
+
+impl Claim {
+    /// The points that are measured: those of the profile with what holds everywhere laid over them; points that have
+    /// become the same place are one.
+    pub fn chosen(&self) -> Vec<Point> {
+        let parameters = self.what.parameters();
+        let list = self.points.iter().find(|(name, _)| *name == self.profile);
+        let mut chosen: Vec<Point> = Vec::new();
+        let listed = list.map_or(&[][..], |(_, points)| points.as_slice());
+        for point in listed {
+            let point = point.with(&self.at, parameters);
+            if !chosen.iter().any(|other| other.same_place(&point, parameters)) {
+                chosen.push(point);
+            }
+        }
+        chosen
+    }
+}
+
+impl Point {
+    /// What it says of a parameter.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    /// A whole number of it; 0 where it says none.
+    pub fn whole(&self, name: &str) -> u32 {
+        self.get(name).unwrap_or(0.0) as u32
+    }
+
+    fn with(&self, over: &Self, parameters: &[Parameter]) -> Self {
+        let value = |parameter: &Parameter| {
+            let value = over.get(parameter.name).or_else(|| self.get(parameter.name))?;
+            Some((parameter.name, value))
+        };
+        Self(parameters.iter().filter_map(value).collect())
+    }
+
+    fn same_place(&self, other: &Self, parameters: &[Parameter]) -> bool {
+        parameters
+            .iter()
+            .filter(|parameter| parameter.place)
+            .all(|parameter| self.get(parameter.name) == other.get(parameter.name))
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.0.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        f.write_str(&words.join(", "))
+    }
+}

@@ -1,0 +1,134 @@
+//! Reading a claim from a tree, and printing it.
+
+use super::{Claim, Parameter, Point, What};
+use crate::known::Known;
+use crate::theory::double_spend::Table;
+use crate::yaml::{Context, Node, Printed, Value, list, map, text};
+
+/// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
+pub(crate) const SHORT: [&str; 5] = ["profile", "q", "confirmations", "trials", "deficit"];
+
+/// Reads a claim; names of nodes are checked where the topology is known.
+pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Option<Claim> {
+    let fields = context.map(node, "a claim")?;
+    let what = fields.required("double_spend", |context, node| read_double_spend(context, node, known));
+    let profile = fields.or("profile", "full".to_owned(), Context::name);
+    // Parameters can only be told from typing errors once it is known whose they are.
+    let points = fields.entry("points").map(|entry| &entry.value);
+    let at = fields.entry("at").map(|entry| &entry.value);
+    let place = fields.at();
+    fields.finish();
+    let what = what?;
+    let at = match at {
+        Some(node) => read_point(context, node, &what, &[])?,
+        None => Point::default(),
+    };
+    let Some(points) = points else {
+        context.wrong(place, "a claim says no `points`", Some("add `points: { full: [ … ] }`".into()));
+        return None;
+    };
+    let Value::Map(entries) = &points.value else {
+        let help = "such as `{ full: [ { q: 0.3, … } ], quick: [ … ] }`".to_owned();
+        context.wrong(points.at, format!("points are lists by name, not {}", points.value.kind()), Some(help));
+        return None;
+    };
+    let lists = entries.iter().map(|entry| {
+        let missing: Vec<&str> = what.required().iter().copied().filter(|name| at.get(name).is_none()).collect();
+        let points = context
+            .list(&entry.value, "a list of points", |context, node| read_point(context, node, &what, &missing))?;
+        if points.is_empty() {
+            context.wrong(entry.value.at, "there is nothing to measure here", Some("add a point".into()));
+            return None;
+        }
+        Some((entry.key.clone(), points))
+    });
+    let points: Vec<(String, Vec<Point>)> = lists.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
+    let profile = profile?;
+    if !points.iter().any(|(name, _)| *name == profile) {
+        let at = node.get("profile").map_or(place, |node| node.at);
+        context.unknown(at, "profile", &profile, points.iter().map(|(name, _)| name.as_str()));
+        return None;
+    }
+    Some(Claim { what, profile, at, points })
+}
+
+fn read_double_spend(context: &Context, node: &Node, known: Option<&Known>) -> Option<What> {
+    let fields = context.map(node, "a claim about double spends")?;
+    let table = fields.or("table", Table::Strict, |context, node| context.word(node, "table", &Table::WORDS));
+    let merchant = fields.required("merchant", |context, node| {
+        let name = context.text(node)?;
+        match known {
+            Some(known) if !known.nodes.contains(&name) => {
+                context.unknown(node.at, "node", &name, known.nodes.iter().map(String::as_str));
+                None
+            }
+            _ => Some(name),
+        }
+    });
+    fields.finish();
+    Some(What::DoubleSpend { table: table?, merchant: merchant? })
+}
+
+fn read_point(context: &Context, node: &Node, what: &What, required: &[&str]) -> Option<Point> {
+    let fields = context.map(node, "a point")?;
+    let mut values = Vec::new();
+    let mut right = true;
+    for parameter in what.parameters() {
+        let read = |context: &Context, node: &Node| read_value(context, node, parameter);
+        let value = match required.contains(&parameter.name) {
+            true => fields.required(parameter.name, read).map(Some),
+            false => fields.optional(parameter.name, read),
+        };
+        match value {
+            Some(value) => values.extend(value.map(|value| (parameter.name, value))),
+            None => right = false,
+        }
+    }
+    fields.finish();
+    right.then_some(Point(values))
+}
+
+fn read_value(context: &Context, node: &Node, parameter: &Parameter) -> Option<f64> {
+    let value = context.number(node)?;
+    let (least, most) = parameter.range;
+    let name = parameter.name;
+    if parameter.whole && value.fract() != 0.0 {
+        context.wrong(node.at, format!("`{name}` is a whole number, not {value}"), None);
+        return None;
+    }
+    if !(least..=most).contains(&value) {
+        let help = format!("it is from {least} to {most}");
+        context.wrong(node.at, format!("`{name}` cannot be {value}"), Some(help));
+        return None;
+    }
+    Some(value)
+}
+
+/// Prints what [`read`] reads.
+pub(crate) fn print(claim: &Claim) -> Printed {
+    let what = match &claim.what {
+        What::DoubleSpend { table, merchant } => {
+            map([("table", Some(text(table.word()))), ("merchant", Some(text(merchant)))])
+        }
+    };
+    let points = claim.points.iter().map(|(name, points)| {
+        let parameters = claim.what.parameters();
+        (name.clone(), list(points, |point| print_point(point, parameters)))
+    });
+    let at = (!claim.at.0.is_empty()).then(|| print_point(&claim.at, claim.what.parameters()));
+    map([
+        (claim.what.name(), Some(what)),
+        ("profile", Some(text(&claim.profile))),
+        ("at", at),
+        ("points", Some(Printed::Map(points.collect()))),
+    ])
+}
+
+fn print_point(point: &Point, parameters: &[Parameter]) -> Printed {
+    let said = parameters.iter().filter_map(|parameter| {
+        let value = point.get(parameter.name)?;
+        let printed = if parameter.whole { Printed::Whole(value as i128) } else { value.into() };
+        Some((parameter.name.to_owned(), printed))
+    });
+    Printed::Map(said.collect())
+}
