@@ -28,14 +28,18 @@ const KEPT: usize = 32 * 1024;
 pub fn listen(loud: bool) {
     let nodes =
         Targets::new().with_target("schism_node", LevelFilter::DEBUG).with_target("schism_wire", LevelFilter::DEBUG);
-    let aloud = loud.then(|| {
+    let to_files = tracing_subscriber::registry().with(ToFiles.with_filter(nodes));
+    // A second command in one process (a test) keeps the first one's.
+    let _ = if loud {
         let words =
             EnvFilter::try_from_env("SCHISM_LOG").unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into());
         // Without a time of day: the nodes' clock is virtual.
-        tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).with_filter(words)
-    });
-    // A second command in one process (a test) keeps the first one's.
-    let _ = tracing_subscriber::registry().with(ToFiles.with_filter(nodes)).with(aloud).try_init();
+        let aloud = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).with_filter(words);
+        to_files.with(aloud).try_init()
+    } else {
+        // No second layer, not even an empty one: every word of libp2p's would be asked about each time it is said.
+        to_files.try_init()
+    };
 }
 
 /// The logs of one run.
