@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::quantity::{Bandwidth, Length, Rate, Share};
 use crate::selector::{Role, Selector};
 
@@ -154,7 +156,8 @@ pub enum Links {
 }
 
 /// What a crash leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CrashKind {
     /// What the store accepted stays; peers see connections break.
     #[default]
@@ -164,7 +167,8 @@ pub enum CrashKind {
 }
 
 /// The four actors of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Actor {
     /// Peers, gossip, sync.
     Network,

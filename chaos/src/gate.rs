@@ -11,9 +11,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use schism_node::ring::{Door, Traced};
 use schism_node::surroundings::{Spawner, Trace};
+use serde::{Deserialize, Serialize};
 
 /// What a gate does with messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Passage {
     /// Lets them through at once.
     #[default]

@@ -120,7 +120,7 @@ impl<B: Backend> Cluster<B> {
                 self.begin(node).await?;
             }
         }
-        Ok(())
+        self.backend.settle().await
     }
 
     /// Whether a node starts with the cluster, and not with a step or later.
@@ -212,7 +212,17 @@ impl<B: Backend> Cluster<B> {
         for deed in self.active.count_in(act) {
             self.carry_out(deed).await?;
         }
-        Ok(())
+        self.backend.settle().await
+    }
+
+    /// Reads all counters anew.
+    pub async fn count(&mut self) {
+        self.backend.count().await;
+    }
+
+    /// Why the cluster can no longer be believed.
+    pub fn broken(&self) -> Option<String> {
+        self.backend.broken()
     }
 
     /// What happened next, or nothing when it is `deadline` first.

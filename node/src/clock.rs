@@ -29,6 +29,13 @@ impl Clock {
         self.show() as u32
     }
 
+    /// How long it takes until it shows so many seconds more.
+    pub fn passing(&self, seconds: f64) -> Duration {
+        let rate = self.lock().rate;
+        // A clock that stands still is asked again when a true one would have come so far.
+        Duration::try_from_secs_f64(seconds / if rate > 0.0 { rate } else { 1.0 }).unwrap_or(Duration::MAX)
+    }
+
     /// Moves what it shows by `offset` seconds from now on; negative is back.
     pub fn shift(&self, offset_seconds: f64) {
         let shown = self.show();

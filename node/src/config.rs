@@ -35,6 +35,8 @@ pub struct OverlayConfig {
     pub degree: usize,
     /// Connections it accepts at most, in both directions together.
     pub most_connections: usize,
+    /// How fast its own timers run (redials, pauses, patience), in seconds a second; 1 but where a story is hurried.
+    pub haste: f64,
 }
 
 /// How a node mines.

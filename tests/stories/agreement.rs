@@ -1,5 +1,6 @@
 //! Nodes that can hear each other come to one ledger.
 
+use schism::backend::Backend;
 use schism::run::story::{Failed, Story, seconds};
 
 /// Nodes mine thirty blocks and stand at one tip.
@@ -10,7 +11,7 @@ pub async fn everyone_agrees(mut story: Story) -> Result<(), Failed> {
 }
 
 /// Two halves mine apart, then meet: the heavier chain wins everywhere.
-pub async fn halves_agree_after_meeting(mut story: Story) -> Result<(), Failed> {
+pub async fn halves_agree_after_meeting<B: Backend>(mut story: Story<B>) -> Result<(), Failed> {
     story.start().await?;
     story.wait_until("five blocks", seconds(200), |view| view.mined() >= 5).await?;
     let split = story.partition(&["half"]).await?;

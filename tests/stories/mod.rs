@@ -1,6 +1,6 @@
 //! All stories, by what they are about.
 
-mod agreement;
+pub mod agreement;
 
 use crate::tell::Told;
 

@@ -20,6 +20,7 @@ pub mod trace;
 pub mod verifier;
 pub mod worker;
 
+pub use clock::Stopwatch;
 pub use fabric::{Counters, Fabric, Fidelity, NodeIndex};
 pub use runtime::{Failure, Finished, Settings, Simulation, simulate};
 pub use spawner::{NodeSpawner, WorkPrices, on_stage};

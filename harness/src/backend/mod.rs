@@ -1,6 +1,11 @@
 //! A backend: the place a cluster runs in. Few verbs, the same for every place; what a story asks goes through them.
 
+pub mod capability;
+pub mod draws;
+pub mod gates;
+pub mod inbox;
 pub mod mutation;
+pub mod process;
 pub mod simulated;
 
 use std::sync::Arc;
@@ -14,6 +19,8 @@ use schism_chaos::link::Link;
 use schism_node::chain::Rules;
 use schism_node::control::{Answer, Event, Question};
 use schism_node::wire::PeerId;
+
+pub use inbox::Inbox;
 
 /// A node before it is started: who it is and whom it knows.
 #[derive(Clone, Debug)]
@@ -36,6 +43,32 @@ pub struct Place {
     pub adversary: Option<Adversary>,
 }
 
+impl Place {
+    /// A place of a node that follows the lab's rules, knows nobody and does nothing.
+    pub fn nobody() -> Self {
+        Self {
+            name: "nobody".to_owned(),
+            rules: Arc::new(Rules::lab(&[])),
+            hashes_per_second: 0.0,
+            keep: Vec::new(),
+            bootstrap: Vec::new(),
+            degree: 0,
+            most_connections: None,
+            adversary: None,
+        }
+    }
+
+    /// Has it keep connections to these and to no others: it would else be found and connected to.
+    pub fn keep_only(&mut self, peers: Vec<usize>) {
+        (self.most_connections, self.degree) = (Some(peers.len()), 0);
+        self.bootstrap.clear();
+        self.keep = peers;
+    }
+}
+
+/// Connections a node accepts where its place says nothing: a star's hub has one for every other node.
+pub const MOST_CONNECTIONS: usize = 4_096;
+
 /// One thing a node said.
 #[derive(Clone, Debug)]
 pub struct Heard {
@@ -56,7 +89,7 @@ pub trait Backend {
     /// A node's name on the network.
     fn peer(&self, node: usize) -> PeerId;
 
-    /// Starts a node on what its store holds; does nothing where it is alive.
+    /// Starts a node on what its store holds; does nothing where it is alive. It runs once [`Backend::settle`] returns.
     async fn start(&mut self, node: usize) -> Result<(), String>;
 
     /// Ends a node as a crash of this kind would; does nothing where it is dead.
@@ -82,6 +115,18 @@ pub trait Backend {
 
     /// Says how good the link from one node to another is, cut or not.
     fn set_link(&mut self, from: usize, to: usize, link: Link);
+
+    /// Returns when everything that was asked for so far is in force, with proof of it where the place gives one.
+    ///
+    /// # Errors
+    /// What is not in force, and why.
+    async fn settle(&mut self) -> Result<(), String>;
+
+    /// Reads every counter anew: what [`Backend::link_counters`] and [`Backend::node_counters`] say is from then.
+    async fn count(&mut self);
+
+    /// Why the cluster can no longer be believed, where something went wrong that nobody asked for.
+    fn broken(&self) -> Option<String>;
 
     /// What a link has carried and held since the cluster began.
     fn link_counters(&self, from: usize, to: usize) -> LinkCounters;

@@ -1,38 +1,31 @@
 //! The simulated backend: every node on one thread and a virtual clock, linked by the fabric.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bitcoin::secp256k1::PublicKey;
 use schism_chaos::adversary::{self, Leash};
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind};
-use schism_chaos::gate::{self, GateKeeper, Passage};
+use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
-use schism_node::chain::{sign, template};
 use schism_node::clock::{Clock, LAB_EPOCH};
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::control::{Answer, Event, Question};
 use schism_node::ledger::store::memory::{Disk, Shelf};
-use schism_node::ring::Ring;
 use schism_node::surroundings::{Spawner, Surroundings};
 use schism_node::wire::{Keypair, Multiaddr, PeerId};
 use schism_node::{Node, NodeConfig};
-use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
+use super::gates::Gates;
 use super::mutation::Mutation;
-use super::{Backend, Heard, Lost, Place};
+use super::{Backend, Heard, Inbox, Lost, MOST_CONNECTIONS, Place, draws};
 use crate::timeline;
 
 /// How long an answer is waited for: an honest node's own work delays it by far less.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections a node accepts beyond those it seeks: a star's hub has one for every other node.
-const MOST_CONNECTIONS: usize = 4_096;
 
 /// A cluster on the virtual clock.
 pub struct Simulated {
@@ -69,21 +62,6 @@ struct Host {
 struct Life {
     node: Node,
     spawner: NodeSpawner,
-}
-
-#[derive(Clone, Default)]
-struct Gates {
-    network: GateKeeper,
-    ledger: GateKeeper,
-    mempool: GateKeeper,
-    miner: GateKeeper,
-}
-
-/// Events on their way from the nodes to whoever drives the cluster.
-#[derive(Default)]
-struct Inbox {
-    heard: Mutex<VecDeque<Heard>>,
-    arrived: Notify,
 }
 
 impl Simulated {
@@ -124,7 +102,7 @@ impl Simulated {
             transport: self.simulation.fabric().transport(index, &host.identity, self.simulation.settings().fidelity),
             store: Box::new(host.disk.open()),
             clock: host.clock.clone(),
-            chance: draw(self.simulation.settings().seed, node, host.lives),
+            chance: draws::chance(self.simulation.settings().seed, node, host.lives),
             spawner: Arc::new(spawner.clone()),
             verifier: self.simulation.verifier(),
             events: Arc::new(move |event| {
@@ -158,17 +136,18 @@ impl Simulated {
                 bootstrap: known(&host.place.bootstrap),
                 degree: host.place.degree,
                 most_connections: host.place.most_connections.unwrap_or(MOST_CONNECTIONS),
+                haste: 1.0,
             },
             mining: MiningConfig {
                 hashes_per_second: host.place.hashes_per_second,
                 mode: MiningMode::Drawn,
-                payee: template::pay_to_witness_key_hash(&miner_key(seed, node)),
+                payee: draws::payee(seed, node),
             },
         }
     }
 
     fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
-        (identity(self.simulation.settings().seed, node).public().to_peer_id(), index(node).address())
+        (draws::peer(self.simulation.settings().seed, node), index(node).address())
     }
 }
 
@@ -185,7 +164,7 @@ impl Backend for Simulated {
         let node = self.hosts.len();
         self.hosts.push(Host {
             place,
-            identity: identity(self.simulation.settings().seed, node),
+            identity: draws::identity(self.simulation.settings().seed, node),
             disk: Disk::on(&self.shelf),
             clock: Clock::starting_at(LAB_EPOCH.as_secs_f64() + self.began.elapsed().as_secs_f64()),
             gates: Gates::default(),
@@ -309,6 +288,19 @@ impl Backend for Simulated {
         }
     }
 
+    /// The fabric obeys at once.
+    async fn settle(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Counters are read where they are counted.
+    async fn count(&mut self) {}
+
+    /// A node that panics ends the simulation.
+    fn broken(&self) -> Option<String> {
+        None
+    }
+
     fn frames(&self) -> u64 {
         self.simulation.fabric().totals().sent
     }
@@ -318,11 +310,7 @@ impl Backend for Simulated {
     }
 
     fn know(&mut self, node: usize, peers: Vec<usize>) {
-        let place = &mut self.hosts[node].place;
-        // Others learn of it and would connect by themselves: it has room for none of them.
-        (place.most_connections, place.degree) = (Some(peers.len()), 0);
-        place.bootstrap.clear();
-        place.keep = peers;
+        self.hosts[node].place.keep_only(peers);
     }
 
     fn set_gate(&mut self, node: usize, actor: Actor, passage: Passage) {
@@ -338,86 +326,10 @@ impl Backend for Simulated {
 
     async fn next(&mut self, deadline: Duration) -> Option<Heard> {
         let deadline = self.began + deadline;
-        loop {
-            if let Some(heard) = self.inbox.take() {
-                return Some(heard);
-            }
-            tokio::select! {
-                biased;
-                () = self.inbox.arrived.notified() => {}
-                () = sleep_until(deadline) => return self.inbox.take(),
-            }
-        }
-    }
-}
-
-impl Gates {
-    fn keeper(&self, actor: Actor) -> &GateKeeper {
-        match actor {
-            Actor::Network => &self.network,
-            Actor::Ledger => &self.ledger,
-            Actor::Mempool => &self.mempool,
-            Actor::Miner => &self.miner,
-        }
-    }
-
-    fn all(&self) -> [&GateKeeper; 4] {
-        [&self.network, &self.ledger, &self.mempool, &self.miner]
-    }
-
-    fn touched(&self) -> u64 {
-        self.all().into_iter().map(GateKeeper::touched).sum()
-    }
-
-    fn passed(&self) -> u64 {
-        self.all().into_iter().map(GateKeeper::passed).sum()
-    }
-
-    fn stand_in(&self, ring: Ring, chance: u64, spawner: &Arc<dyn Spawner>) -> Ring {
-        Ring {
-            network: gate::stand_before(ring.network, self.network.clone(), chance ^ 11, spawner),
-            ledger: gate::stand_before(ring.ledger, self.ledger.clone(), chance ^ 12, spawner),
-            mempool: gate::stand_before(ring.mempool, self.mempool.clone(), chance ^ 13, spawner),
-            miner: gate::stand_before(ring.miner, self.miner.clone(), chance ^ 14, spawner),
-        }
-    }
-}
-
-impl Inbox {
-    fn put(&self, heard: Heard) {
-        self.lock().push_back(heard);
-        self.arrived.notify_one();
-    }
-
-    fn take(&self) -> Option<Heard> {
-        self.lock().pop_front()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Heard>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inbox.next(deadline).await
     }
 }
 
 fn index(node: usize) -> NodeIndex {
     NodeIndex(u16::try_from(node).expect("a plan has at most 65,536 nodes"))
-}
-
-/// A number of this run, this node and this life.
-fn draw(seed: u64, node: usize, life: u64) -> u64 {
-    let digest = hash(&[b"chance", &seed.to_be_bytes(), &node.to_be_bytes(), &life.to_be_bytes()]);
-    u64::from_be_bytes(digest[..8].try_into().expect("eight of 32 bytes"))
-}
-
-fn identity(seed: u64, node: usize) -> Keypair {
-    let mut secret = hash(&[b"identity", &seed.to_be_bytes(), &node.to_be_bytes()]);
-    Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519")
-}
-
-/// Whom a node's coinbases pay: nobody spends them.
-fn miner_key(seed: u64, node: usize) -> PublicKey {
-    sign::public(&sign::key_from(seed ^ 0x6d69_6e65, u32::try_from(node).unwrap_or(u32::MAX)))
-}
-
-fn hash(parts: &[&[u8]]) -> [u8; 32] {
-    parts.iter().fold(Sha256::new(), |hasher, part| hasher.chain_update(part)).finalize().into()
 }

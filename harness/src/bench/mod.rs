@@ -4,12 +4,14 @@
 //! - [`chain`]: a chain to measure with, made in advance.
 //! - [`ledger`]: connecting and opening that chain.
 //! - [`sync`]: one node fetching it from another.
+//! - [`processes`]: clusters of real processes.
 //! - [`part`]: what is measured in a process of its own, and by whom.
 
 pub mod chain;
 pub mod cluster;
 pub mod ledger;
 pub mod part;
+pub mod processes;
 pub mod sync;
 
 pub use part::{Measured, Part};

@@ -1,20 +1,29 @@
 //! `schism bench`: how fast the laboratory is on this machine.
 
 use clap::Args;
-use miette::IntoDiagnostic;
+use miette::{IntoDiagnostic, miette};
 
 use super::Speech;
-use crate::bench::{Figure, Part, SIZES, part, table};
+use crate::bench::{Figure, Part, SIZES, part, processes, table};
 use crate::report::Verdict;
+use crate::suite::Backend;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Sizes of the clusters to measure; nothing but these then
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(2..=10_000))]
     nodes: Vec<u16>,
+    /// What to measure clusters on: simulated or process
+    #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
+    backend: Backend,
 }
 
 pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32> {
+    match arguments.backend {
+        Backend::Simulated => {}
+        Backend::Process => return processes(speech),
+        Backend::Container => return Err(miette!("the backend `container` is not built yet, so nothing was started")),
+    }
     let chosen: Vec<usize> = arguments.nodes.iter().map(|nodes| usize::from(*nodes)).collect();
     let sizes = if chosen.is_empty() { SIZES.to_vec() } else { chosen.clone() };
     let mut figures = Vec::new();
@@ -50,6 +59,18 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
         print!("{}", table(&figures));
     }
     Ok(if counts { 0 } else { Verdict::Error.exit_code() })
+}
+
+/// Measures clusters of processes.
+fn processes(speech: Speech) -> miette::Result<i32> {
+    let figures = processes::measure().map_err(|why| miette!("{why}"))?;
+    for figure in figures.iter().filter(|_| speech.json) {
+        println!("{}", serde_json::to_string(figure).into_diagnostic()?);
+    }
+    if !speech.json {
+        print!("{}", table(&figures));
+    }
+    Ok(0)
 }
 
 pub(super) fn work() -> miette::Result<i32> {

@@ -84,13 +84,13 @@ impl Flags {
     pub(super) fn template(&self) -> miette::Result<Job> {
         if self.require.is_some() && self.backend.fault_layer() != "kernel" {
             return Err(miette!(
-                help = "`--backend container` uses the kernel's",
+                help = "`--backend process` uses the kernel's",
                 "the {} backend's faults are those of its {}, not the kernel's, so nothing was started",
                 self.backend,
                 self.backend.fault_layer()
             ));
         }
-        if self.backend != Backend::Simulated {
+        if self.backend == Backend::Container {
             return Err(miette!(
                 help = "leave `--backend` out: the simulation runs the same node",
                 "the backend `{}` is not built yet, so nothing was started",

@@ -14,6 +14,7 @@ mod progress;
 mod repeat;
 mod run;
 mod schema;
+mod stages;
 mod test;
 mod validate;
 mod worker;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::backend::process::namespaces;
 use crate::logs;
 use crate::report::{Colour, Verdict};
 
@@ -91,6 +93,26 @@ enum Verb {
     /// Measure one part of a bench for a parent process
     #[command(hide = true, name = crate::bench::part::WORKER)]
     BenchWorker,
+    /// Be the hub of a cluster of processes
+    #[command(hide = true, name = namespaces::HUB)]
+    Hub(stages::HubArguments),
+    /// Join a hub's namespaces
+    #[command(hide = true, name = namespaces::ENTER)]
+    Enter(stages::LotArguments),
+    /// Leave a hub's namespaces for a node's own
+    #[command(hide = true, name = namespaces::APART)]
+    Apart(stages::LotArguments),
+    /// Supervise a node
+    #[command(hide = true, name = namespaces::SUPERVISE)]
+    Supervise,
+    /// Be a node
+    #[command(hide = true, name = crate::node::VERB)]
+    Node,
+}
+
+/// Whether this verb is one that a cluster of processes starts its parts with.
+pub fn is_part_of_a_cluster(verb: &str) -> bool {
+    [namespaces::HUB, namespaces::ENTER, namespaces::APART, namespaces::SUPERVISE, crate::node::VERB].contains(&verb)
 }
 
 /// Runs the command of this process.
@@ -109,7 +131,10 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     let speech = command.speech;
-    logs::listen(speech.verbose >= 2);
+    // A real node has its process, and its log, for itself.
+    if !matches!(command.verb, Verb::Node) {
+        logs::listen(speech.verbose >= 2);
+    }
     let done = match command.verb {
         Verb::Run(arguments) => run::run(&arguments, speech),
         Verb::Test(arguments) => test::test(&arguments, speech),
@@ -125,6 +150,11 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Verb::Bench(arguments) => bench::bench(&arguments, speech),
         Verb::Worker => worker::work(),
         Verb::BenchWorker => bench::work(),
+        Verb::Hub(arguments) => Ok(stages::hub(&arguments)),
+        Verb::Enter(arguments) => Ok(stages::enter(&arguments)),
+        Verb::Apart(arguments) => Ok(stages::apart(&arguments)),
+        Verb::Supervise => Ok(stages::supervise()),
+        Verb::Node => Ok(stages::be_a_node()),
     };
     done.unwrap_or_else(|report| {
         eprintln!("{report:?}");
@@ -171,7 +201,6 @@ mod tests {
     #[test]
     fn a_backend_that_is_not_built_is_refused_before_anything_starts() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../chaos/partition-heals.yaml");
-        assert_eq!(exits(&format!("run --backend process {file}")), 3);
         assert_eq!(exits(&format!("run --backend container {file}")), 3);
     }
 

@@ -113,7 +113,10 @@ impl<B: Backend> Run<B> {
         while lonely.len() > 1 && lonely.contains(&true) {
             self.look_up()?;
             match self.cluster.next(deadline).await {
-                None => break,
+                None => match self.cluster.broken() {
+                    Some(why) => return Err(Broken::Backend(why)),
+                    None => break,
+                },
                 Some(heard) => {
                     if let Event::PeerConnected { .. } = heard.event {
                         lonely[heard.node] = false;
@@ -159,7 +162,7 @@ impl<B: Backend> Run<B> {
     pub async fn step(&mut self, deadline: Duration) -> Result<bool, Broken> {
         self.look_up()?;
         match self.cluster.next(self.began.unwrap_or_default() + deadline).await {
-            None => Ok(false),
+            None => self.cluster.broken().map_or(Ok(false), |why| Err(Broken::Backend(why))),
             Some(heard) => {
                 self.record(heard.at, Some(heard.node), Happening::Event(heard.event))?;
                 Ok(true)
@@ -179,6 +182,7 @@ impl<B: Backend> Run<B> {
     /// When a node could not be started again.
     pub async fn perform(&mut self, act: Act) -> Result<(), Broken> {
         self.catch_up().await?;
+        self.cluster.count().await;
         self.proofs.before(&act, &self.cluster, self.checks.view());
         let healed = act.verb == Verb::Apply || !self.unhealed.contains(&act.fault.step);
         // A link that is not mended stays cut for the checks of safety too: they ask only among the connected. A node
@@ -191,6 +195,7 @@ impl<B: Backend> Run<B> {
         if healed {
             self.cluster.perform(&act).await.map_err(Broken::Backend)?;
         }
+        self.cluster.count().await;
         self.proofs.after(&act, &self.cluster, self.checks.view());
         Ok(())
     }

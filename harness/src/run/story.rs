@@ -150,6 +150,14 @@ impl<B: Backend> Story<B> {
         self.apply(Fault::Crash { pick: selector(pick)?, kind }).await
     }
 
+    /// Stops nodes without their noticing; healing lets them go on.
+    ///
+    /// # Errors
+    /// When the selector means nobody.
+    pub async fn freeze(&mut self, pick: &str) -> Result<InForce, Failed> {
+        self.apply(Fault::Freeze { pick: selector(pick)? }).await
+    }
+
     /// Ends nodes and starts them again at once.
     ///
     /// # Errors

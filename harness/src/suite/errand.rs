@@ -7,9 +7,9 @@ use schism_chaos::simulation::clock::Stopwatch;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Job;
 use super::folder::RunFolder;
 use super::job::judge_control;
+use super::{Backend, Job};
 use crate::claim::part::{Measured, Part, Tally, hold, parts};
 use crate::claim::{Point, judge::judge};
 use crate::experiment::Experiment;
@@ -102,7 +102,8 @@ impl Measuring {
     pub(super) fn plan(&mut self, number: usize, job: &Job) -> Option<Vec<Errand>> {
         // What is wrong with the file is told by the run that it then is.
         let experiment = job.resolved().ok()?;
-        let claim = experiment.claim.as_ref()?;
+        // Where it cannot be measured, the run that it then is says so.
+        let claim = experiment.claim.as_ref().filter(|_| job.backend == Backend::Simulated)?;
         let points = claim.chosen();
         let parts = parts(&claim.what, &points, job.seed);
         let errands = parts.iter().map(|part| Errand::Part(job.clone(), part.clone())).collect();

@@ -64,8 +64,7 @@ impl Backend {
     pub fn fault_layer(self) -> &'static str {
         match self {
             Self::Simulated => "fabric",
-            Self::Process => "transport",
-            Self::Container => "kernel",
+            Self::Process | Self::Container => "kernel",
         }
     }
 }
@@ -120,7 +119,9 @@ impl Job {
             Err(refusal) => return self.broken(refusal.to_string()),
         };
         if controlled.claim.is_some() {
-            return self.broken("a claim is measured by many processes, never by one".to_owned());
+            return self.broken(
+                "a claim is measured by many processes, never by one, and on the virtual clock alone".to_owned(),
+            );
         }
         let folder =
             match self.runs.as_deref().map(|runs| RunFolder::create(runs, &self.title(), self.seed)).transpose() {

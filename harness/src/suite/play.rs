@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use schism_chaos::draw::NodeState;
 use schism_chaos::fault::Fault;
-use schism_chaos::simulation::{Fidelity, Settings, simulate};
+use schism_chaos::simulation::{Fidelity, Settings, Stopwatch, simulate};
 
 use super::{Backend, RunFolder};
-use crate::backend::Backend as _;
+use crate::backend::Backend as PlaceOfNodes;
+use crate::backend::capability::Offer;
 use crate::backend::mutation::Mutation;
+use crate::backend::process::{self, Processes};
 use crate::backend::simulated::Simulated;
 use crate::checks::{Checks, Tempo, View};
 use crate::cluster::{Blueprint, Cluster};
@@ -48,20 +50,18 @@ pub struct Setup<'a> {
 
 /// Plays an experiment under its own seed. Once per process, as there is one simulation per process.
 pub fn play(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Results {
-    simulated(experiment, setup, show).unwrap_or_else(|why| {
+    let played = match setup.backend {
+        Backend::Simulated => simulated(experiment, setup, show),
+        Backend::Process => processes(experiment, setup, show),
+        Backend::Container => Err("the container backend is not built yet: use simulated or process".to_owned()),
+    };
+    played.unwrap_or_else(|why| {
         Results::broken(&experiment.name, experiment.seed, setup.backend, setup.repeat.clone(), why)
     })
 }
 
 fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Result<Results, String> {
-    if setup.backend != Backend::Simulated {
-        return Err(format!("the {} backend is not built yet: use simulated", setup.backend));
-    }
-    let out: Box<dyn Write + Send> = match setup.folder.map(RunFolder::events).transpose() {
-        Ok(Some(file)) => Box::new(BufWriter::new(file)),
-        Ok(None) => Box::new(io::sink()),
-        Err(error) => return Err(format!("events.jsonl cannot be written: {error}")),
-    };
+    let out = events(setup)?;
     let settings = Settings {
         fidelity: setup.fidelity,
         trace_file: setup.folder.filter(|_| setup.trace).map(RunFolder::trace),
@@ -80,16 +80,67 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
             let seed = played.seed;
             logs::open(folder, played.plan(seed).nodes.into_iter().map(|node| node.name));
         }
-        let orders = Orders { unhealed, interrupt, link_up: LINK_UP.mul_f64(factor) };
+        let orders = Orders { unhealed, interrupt, link_up: LINK_UP.mul_f64(factor), pace: played.pace.simulated };
         let outcome = perform(backend, &played, orders, out, show).await;
         logs::close().map_err(Broken::Timeline).and(outcome)
     };
     let finished = simulate(settings, story).map_err(|failure| failure.to_string())?;
     let outcome = finished.value.map_err(|broken| broken.to_string())?;
+    let (trace, trace_items) = (Some(finished.trace.hash), finished.trace.items);
+    let results = results(experiment, setup, outcome, finished.real_time, trace.as_deref(), trace_items)?;
+    Ok(Results { trace, trace_items, ..results })
+}
+
+/// Plays an experiment on processes. The backend keeps the story's time, so that nothing here follows a pace.
+fn processes(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Result<Results, String> {
+    let watch = Stopwatch::start();
+    if let Some(refused) = Offer::of_this_kernel()?.refuses(experiment) {
+        return Err(format!("nothing was started: {refused}"));
+    }
+    let played = experiment.given_time(setup.timeout_factor);
+    let settings = process::Settings {
+        seed: played.seed,
+        pace: played.pace.process,
+        gated: gated(&played),
+        folder: setup.folder.map(|folder| std::path::absolute(folder.path())).transpose().map_err(|e| e.to_string())?,
+    };
+    let orders = Orders {
+        unhealed: never_healed(experiment, setup.without),
+        interrupt: setup.interrupt.clone(),
+        link_up: LINK_UP.mul_f64(setup.timeout_factor),
+        pace: 1.0,
+    };
+    let out = events(setup)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let outcome = runtime.block_on(async {
+        let backend = Processes::new(settings).map_err(Broken::Backend)?;
+        perform(backend, &played, orders, out, show).await
+    });
+    results(experiment, setup, outcome.map_err(|broken| broken.to_string())?, watch.elapsed(), None, 0)
+}
+
+/// Where what happens is written while it happens.
+fn events(setup: &Setup<'_>) -> Result<Box<dyn Write + Send>, String> {
+    match setup.folder.map(RunFolder::events).transpose() {
+        Ok(Some(file)) => Ok(Box::new(BufWriter::new(file))),
+        Ok(None) => Ok(Box::new(io::sink())),
+        Err(error) => Err(format!("events.jsonl cannot be written: {error}")),
+    }
+}
+
+/// What a run comes to; its timeline ends with the trace, where there is one.
+fn results(
+    experiment: &Experiment,
+    setup: &Setup<'_>,
+    outcome: Outcome,
+    took: Duration,
+    trace: Option<&str>,
+    trace_items: u64,
+) -> Result<Results, String> {
     let Outcome { verdict, why, measured, evidence, violations, checks, nodes, heights, fault_bars, .. } = outcome;
     let (virtual_seconds, timeline) = (outcome.virtual_seconds, outcome.timeline);
-    let finished_timeline = timeline.finish(Some(&finished.trace.hash), finished.trace.items);
-    finished_timeline.map_err(|error| format!("events.jsonl cannot be written: {error}"))?;
+    let finished = timeline.finish(trace, trace_items);
+    finished.map_err(|error| format!("events.jsonl cannot be written: {error}"))?;
     Ok(Results {
         about: experiment.about.clone(),
         fidelity: setup.fidelity,
@@ -97,10 +148,8 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
         without: setup.without.map(ToString::to_string),
         verdict,
         why,
-        trace: Some(finished.trace.hash),
-        trace_items: finished.trace.items,
         virtual_seconds,
-        real_seconds: finished.real_time.as_secs_f64(),
+        real_seconds: took.as_secs_f64(),
         measured,
         evidence,
         violations,
@@ -122,17 +171,19 @@ struct Orders {
     interrupt: Interrupt,
     /// How long nodes may take to find their first peers.
     link_up: Duration,
+    /// What a second of the file takes on the backend's clock.
+    pace: f64,
 }
 
-/// Plays an experiment in a simulation.
-async fn perform(
-    backend: Simulated,
+/// Plays an experiment on a backend.
+async fn perform<B: PlaceOfNodes>(
+    backend: B,
     experiment: &Experiment,
     orders: Orders,
     out: Box<dyn Write + Send>,
     show: Onlooker,
 ) -> Result<Outcome, Broken> {
-    let (seed, pace) = (experiment.seed, experiment.pace.simulated);
+    let (seed, pace) = (experiment.seed, orders.pace);
     let blueprint = Blueprint::of(&experiment.topology, experiment.plan(seed), seed, pace);
     let rules = blueprint.places[0].rules.clone();
     let mut cluster = Cluster::new(backend, blueprint);
@@ -156,6 +207,7 @@ async fn perform(
     run.heed(orders.interrupt);
     let payments = |checks: &mut Checks, count| pose::payments(checks, experiment, &means, count);
     let progress = Play::new(&mut run, experiment, tempo, seed).play(orders.link_up, payments).await?;
+    run.cluster().count().await;
     let evidence = run.evidence(&progress);
     run.outcome(evidence)
 }

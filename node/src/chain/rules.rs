@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use bitcoin::{Amount, Block, CompactTarget, ScriptBuf};
+use serde::{Deserialize, Serialize};
 
 use super::{Coin, genesis};
 
 /// The rules of one chain: constants, and named upgrades that change some of them from a height on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
     /// The preset's name: `lab`, `bitcoin-mainnet`.
     pub name: String,
-    /// The first block.
+    /// The first block; consensus bytes as hex where it is written down.
+    #[serde(with = "bitcoin::consensus::serde::With::<bitcoin::consensus::serde::Hex>")]
     pub genesis: Block,
     /// Whether the outputs of the first block can be spent, and then at once; Bitcoin's never can.
     pub genesis_spendable: bool,
@@ -43,7 +45,7 @@ pub struct Rules {
 }
 
 /// How the target follows the blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Difficulty {
     /// Always the limit's.
     Fixed,
@@ -60,7 +62,7 @@ pub enum Difficulty {
 }
 
 /// A named change of rules from a height on.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Upgrade {
     /// Its name.
     pub name: String,

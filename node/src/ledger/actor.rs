@@ -5,7 +5,6 @@
 //! nothing is told any more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use bitcoin::{Block, BlockHash, Transaction};
@@ -105,7 +104,7 @@ impl LedgerActor {
             return;
         }
         self.early += 1;
-        context.run_later(Duration::from_secs(seconds.into()), move |this, context| {
+        context.run_later(self.clock.passing(seconds.into()), move |this, context| {
             this.early -= 1;
             context.notify(ToLedger::CheckBlock { block, source: Source::Own });
         });

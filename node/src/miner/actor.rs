@@ -185,7 +185,7 @@ impl Miner {
     /// ahead of the clock.
     fn too_early(&self, template: &Template) -> Duration {
         let latest = u64::from(self.clock.unix_seconds()) + self.rules.max_future.as_secs();
-        Duration::from_secs(u64::from(template.next.min_time).saturating_sub(latest))
+        self.clock.passing(u64::from(template.next.min_time).saturating_sub(latest) as f64)
     }
 
     fn begin(&mut self, context: &mut Context<Self>) {

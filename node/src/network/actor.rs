@@ -79,6 +79,7 @@ pub struct Network {
     announcer: Announcer,
     chance: StdRng,
     start: Instant,
+    haste: f64,
     pulses: u64,
     /// Bytes received that have been charged.
     charged_bytes: u64,
@@ -114,17 +115,19 @@ impl Network {
             announcer: Announcer::new(nonces),
             chance,
             start: Instant::now(),
+            haste: overlay.haste,
             pulses: 0,
             charged_bytes: 0,
         }
     }
 
-    /// Time since the start.
+    /// Time since the start, as its own timers count it.
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        let elapsed = self.start.elapsed();
+        if self.haste == 1.0 { elapsed } else { elapsed.mul_f64(self.haste) }
     }
 
-    /// Once a second: what is overdue.
+    /// Once a second of its own time: what is overdue.
     fn pulse(&mut self) {
         let now = self.now();
         self.pulses += 1;
@@ -197,7 +200,7 @@ impl Actor for Network {
         if let Err(reason) = self.wire.listen(self.listen.clone()) {
             error!(address = %self.listen, reason, "cannot listen");
         }
-        let mut pulse = tokio::time::interval(PULSE);
+        let mut pulse = tokio::time::interval(PULSE.div_f64(self.haste));
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         context.spawn(Life { pulse });
     }

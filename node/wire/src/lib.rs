@@ -5,6 +5,7 @@
 //!
 //! - `words`: what is said. `encoding`: as bytes, and back with nothing taken on trust. `limits`: how much of it.
 //! - `gossip`, `codec`, `behaviour`: the protocols it is said with.
+//! - `tcp`: the transport of real nodes; simulated ones bring their own.
 //! - `wire`: the one thing a node holds. `event`: what that tells the node.
 
 mod behaviour;
@@ -13,6 +14,7 @@ mod encoding;
 mod event;
 mod gossip;
 pub mod limits;
+mod tcp;
 mod traffic;
 mod wire;
 mod words;
@@ -24,6 +26,7 @@ pub use encoding::{
 pub use event::{Event, Failure, GossipId, Judgement, Unpublished};
 pub use libp2p::identity::Keypair;
 pub use libp2p::{Multiaddr, PeerId};
+pub use tcp::tcp;
 pub use wire::{Executor, Settings, Wire};
 pub use words::{Announcement, AskId, ItemId, Request, Response, Topic};
 

@@ -77,6 +77,7 @@ impl Scene {
                 bootstrap: Vec::new(),
                 degree: 0,
                 most_connections: 10,
+                haste: 1.0,
             },
             spawner: Arc::new(Tasks),
             chance: 7,

@@ -179,7 +179,7 @@ mod tests {
 
     fn overlay(local: PeerId, keep: &[PeerId]) -> Overlay {
         let keep = keep.iter().map(|peer| (*peer, address())).collect();
-        let config = OverlayConfig { keep, bootstrap: Vec::new(), degree: 0, most_connections: 10 };
+        let config = OverlayConfig { keep, bootstrap: Vec::new(), degree: 0, most_connections: 10, haste: 1.0 };
         Overlay::new(local, &config, Duration::ZERO, StdRng::seed_from_u64(1))
     }
 

@@ -1,0 +1,114 @@
+//! The hidden verbs of the process backend: what this executable is when it is started again as part of a cluster.
+//! Whatever goes wrong is said as a word of the protocol, so that the harness hears of it.
+
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+
+use clap::Args;
+
+use crate::backend::process::namespaces::{self, Lot, MYSELF};
+use crate::node;
+use crate::report::Verdict;
+use crate::supervisor::Supervisor;
+use crate::supervisor::network::{Kernel, Network};
+use crate::supervisor::protocol::Word;
+use crate::supervisor::serve::serve;
+
+#[derive(Debug, Args)]
+pub(super) struct HubArguments {
+    /// Be the first process of its namespaces
+    #[arg(long)]
+    first: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LotArguments {
+    /// The hub's first process
+    #[arg(long, default_value_t = 0)]
+    hub: u32,
+    /// The node's number
+    #[arg(long)]
+    number: u16,
+    /// The node's name
+    #[arg(long)]
+    name: String,
+    /// The node's address
+    #[arg(long)]
+    address: Ipv4Addr,
+    /// Real seconds that a second of the story takes
+    #[arg(long)]
+    pace: f64,
+    /// Keep the store in memory
+    #[arg(long)]
+    scratch: bool,
+}
+
+impl LotArguments {
+    fn lot(&self) -> Lot {
+        Lot {
+            hub: self.hub,
+            number: self.number,
+            name: self.name.clone(),
+            address: self.address,
+            pace: self.pace,
+            scratch: self.scratch,
+        }
+    }
+}
+
+pub(super) fn hub(arguments: &HubArguments) -> i32 {
+    let done = if arguments.first { namespaces::first_of_hub() } else { namespaces::hub() };
+    done.map_or_else(
+        |error| {
+            eprintln!("{error}");
+            Verdict::Error.exit_code()
+        },
+        |()| 0,
+    )
+}
+
+pub(super) fn enter(arguments: &LotArguments) -> i32 {
+    told(namespaces::enter(&arguments.lot()))
+}
+
+pub(super) fn apart(arguments: &LotArguments) -> i32 {
+    told(namespaces::apart(&arguments.lot()))
+}
+
+pub(super) fn supervise() -> i32 {
+    namespaces::mount_processes();
+    let take_charge = |peers: &[Ipv4Addr]| Ok(Box::new(Kernel::take_charge(peers)?) as Box<dyn Network>);
+    let program = [MYSELF, node::VERB].map(str::to_owned).to_vec();
+    let supervisor = Supervisor::new(io::stdout(), program, Box::new(take_charge));
+    // When nobody listens any more there is nobody to tell it.
+    serve(supervisor, io::stdin()).map_or(Verdict::Error.exit_code(), |()| 0)
+}
+
+pub(super) fn be_a_node() -> i32 {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("SCHISM_LOG")
+                .unwrap_or_else(|_| "schism_node=info,schism_wire=info".into()),
+        )
+        .with_writer(io::stderr)
+        .init();
+    match node::be() {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("{error}");
+            Verdict::Error.exit_code()
+        }
+    }
+}
+
+fn told<T>(done: io::Result<T>) -> i32 {
+    match done {
+        Ok(_) => 0,
+        Err(error) => {
+            let word = Word::Refused { id: 0, why: error.to_string() };
+            // Where the harness is gone already nobody wants to know.
+            let _ = writeln!(io::stdout(), "{}", serde_json::to_string(&word).unwrap_or_default());
+            Verdict::Error.exit_code()
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A real node: this very executable as one node of a cluster, told by its supervisor what it is and what to do.
+//!
+//! It reads lines from its standard input, [`Instructions`] first and [`Order`]s after them, and says [`Word`]s on its
+//! standard output. It ends when its input does, and the kernel ends it when its supervisor is gone.
+
+mod spawner;
+mod store;
+
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+use std::thread;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use schism_node::clock::Clock;
+use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
+use schism_node::ledger::store::{FileStore, StoreFailure};
+use schism_node::ledger::verifier::Pool;
+use schism_node::surroundings::{RealWork, Spawner, Surroundings, Trace};
+use schism_node::{Node, NodeConfig, wire};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use self::spawner::ThisRuntime;
+use self::store::Marked;
+use crate::backend::draws;
+use crate::backend::gates::Gates;
+use crate::supervisor::protocol::{Fruit, Instructions, Order, Report, What, Word};
+
+/// The hidden verb of a node process.
+pub const VERB: &str = "node";
+/// Orders read and not yet carried out.
+const ORDERS: usize = 1_024;
+
+/// Why a node process could not be a node.
+#[derive(Debug, thiserror::Error)]
+pub enum NoNode {
+    /// Its instructions are none.
+    #[error("these are no instructions for a node: {0}")]
+    Instructions(#[from] serde_json::Error),
+    /// Its store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
+    /// The system gives it no streams, no signal or no threads.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Is a node until there is nobody left to be one for.
+///
+/// # Errors
+/// When its instructions cannot be read or its store not be opened.
+pub fn be() -> Result<(), NoNode> {
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from)?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    let instructions: Instructions = serde_json::from_str(&line)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, run(instructions))
+}
+
+/// A node with what its orders are about.
+struct Running {
+    node: Node,
+    gates: Gates,
+    clock: Clock,
+    /// The same, and nobody moves it.
+    true_clock: Clock,
+    pace: f64,
+    shifted: f64,
+}
+
+async fn run(instructions: Instructions) -> Result<(), NoNode> {
+    let mut running = start(instructions)?;
+    let mut orders = read_orders()?;
+    while let Some(order) = orders.recv().await {
+        running.obey(order);
+    }
+    Ok(())
+}
+
+fn start(instructions: Instructions) -> Result<Running, NoNode> {
+    let clock = || {
+        let clock = Clock::starting_at(instructions.unix_seconds);
+        clock.set_rate(instructions.clock_rate);
+        clock
+    };
+    let (shown, true_clock) = (clock(), clock());
+    let identity = draws::keypair(instructions.secret);
+    let spawner: Arc<dyn Spawner> = Arc::new(ThisRuntime);
+    let surroundings = Surroundings {
+        transport: wire::tcp(&identity),
+        store: Box::new(Marked::new(FileStore::open(&instructions.store)?, &instructions.store)),
+        clock: shown.clone(),
+        chance: instructions.chance,
+        spawner: spawner.clone(),
+        verifier: Arc::new(Pool::of_all_cores()),
+        events: Arc::new(|event| say(&Word::Event(event))),
+        trace: Trace::default(),
+        work: Arc::new(RealWork),
+    };
+    let config = NodeConfig {
+        name: instructions.name,
+        identity,
+        listen: instructions.listen,
+        rules: Arc::new(instructions.rules),
+        overlay: OverlayConfig {
+            keep: instructions.keep,
+            bootstrap: instructions.bootstrap,
+            degree: instructions.degree,
+            most_connections: instructions.most_connections,
+            haste: instructions.clock_rate,
+        },
+        mining: MiningConfig {
+            hashes_per_second: instructions.hashes_per_second,
+            mode: MiningMode::Drawn,
+            payee: instructions.payee,
+        },
+    };
+    let gates = Gates::default();
+    let node = Node::start(config, surroundings, |ring| {
+        if instructions.gated { gates.stand_in(ring, instructions.chance, &spawner) } else { ring }
+    })?;
+    Ok(Running { node, gates, clock: shown, true_clock, pace: instructions.clock_rate, shifted: 0.0 })
+}
+
+impl Running {
+    fn obey(&mut self, Order { id, what }: Order) {
+        match what {
+            What::Ask(question) => {
+                let answered = self.node.ask(question);
+                spawner::run(async move {
+                    say(&match answered.await {
+                        Some(answer) => Word::Done { id, with: Fruit::Answered(answer) },
+                        None => Word::Refused { id, why: "the node gave no answer".to_owned() },
+                    });
+                });
+            }
+            What::Gate { actor, passage } => {
+                self.gates.keeper(actor).set(passage);
+                say(&Word::Done { id, with: Fruit::Nothing });
+            }
+            What::Clock { by_seconds, rate } => {
+                self.clock.shift(by_seconds - self.shifted);
+                self.clock.set_rate(rate * self.pace);
+                self.shifted = by_seconds;
+                say(&Word::Done { id, with: Fruit::Nothing });
+            }
+            What::Report => say(&Word::Done { id, with: Fruit::Reported(self.report()) }),
+            _ => say(&Word::Refused { id, why: "that is for a supervisor, not for a node".to_owned() }),
+        }
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            touched: self.gates.touched(),
+            passed: self.gates.passed(),
+            clock_offset: f64::from(self.clock.unix_seconds()) - f64::from(self.true_clock.unix_seconds()),
+            resident_bytes: resident_bytes(),
+        }
+    }
+}
+
+/// Reads orders on a thread of their own, as nothing of the runtime may wait for a pipe.
+fn read_orders() -> io::Result<mpsc::Receiver<Order>> {
+    let (told, orders) = mpsc::channel(ORDERS);
+    thread::Builder::new().name("orders".into()).spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(order) => {
+                    if told.blocking_send(order).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => say(&Word::Refused { id: 0, why: format!("this is no order: {error}") }),
+            }
+        }
+    })?;
+    Ok(orders)
+}
+
+/// Says a word; that nobody listens any more is about to end this process anyway.
+fn say(word: &Word) {
+    if let Ok(mut line) = serde_json::to_vec(word) {
+        line.push(b'\n');
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(&line).and_then(|()| out.flush());
+    }
+}
+
+/// Bytes of this process that are resident: the second figure of `/proc/self/statm`, in pages.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096);
+    pages * u64::try_from(page).unwrap_or(4_096)
+}

@@ -1,0 +1,136 @@
+//! The delay line: a thread that the kernel hands frames to, and that hands each back when its lane says so. It does
+//! what netem would, on kernels that have none, and it knows how long it really took.
+//!
+//! Numbers are those of `include/uapi/linux/netfilter/nfnetlink_queue.h`.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{MsgFlags, SockProtocol};
+use nix::sys::time::TimeSpec;
+use schism_chaos::link::Link;
+use schism_chaos::simulation::Stopwatch;
+
+use super::lane::{Fate, Lane};
+use super::netlink::message::{ACKNOWLEDGE, REQUEST};
+use super::netlink::{Attributes, Message, Netlink, Said};
+
+/// The queues' part of netfilter.
+const QUEUES: u16 = 3;
+const PACKET: u16 = 0;
+const VERDICT: u16 = 1;
+const CONFIGURE: u16 = 2;
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+/// Bytes of a frame that are looked at: the header of IPv4, which says where it comes from.
+const LOOK: u32 = 20;
+/// Frames the kernel keeps for us at most: every lane's fill, of a hundred nodes.
+const LONGEST: u32 = 1 << 18;
+/// Bytes of frames that may wait to be read.
+const HELD: usize = 8 << 20;
+
+/// A running delay line. It lives as long as its process.
+#[derive(Clone, Debug)]
+pub struct DelayLine(Arc<Mutex<BTreeMap<Ipv4Addr, Lane>>>);
+
+/// Frames on their way, the next to go first: when, in which order they came, the kernel's number, since when, whose.
+type Waiting = BinaryHeap<Reverse<(Duration, u64, u32, Duration, Ipv4Addr)>>;
+
+impl DelayLine {
+    /// Begins to take frames from queue 0 of this network namespace.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn begin() -> io::Result<Self> {
+        let mut netlink = Netlink::open(SockProtocol::NetlinkNetFilter)?;
+        netlink.hold(HELD);
+        let configure = || Message::new(QUEUES << 8 | CONFIGURE, REQUEST | ACKNOWLEDGE).with(&[0; 4]);
+        let copy_packet = 2;
+        let params = [&LOOK.to_be_bytes()[..], &[copy_packet]].concat();
+        // Whole bursts as one frame, as the filter counts them.
+        let unsegmented = 1_u32 << 2;
+        netlink.ask(vec![configure().attribute(1, &[1, 0, 0, 2])])?;
+        netlink.ask(vec![configure().attribute(2, &params).number(3, LONGEST)])?;
+        netlink.ask(vec![configure().number(4, unsegmented).number(5, unsegmented)])?;
+        let line = Self(Arc::default());
+        let lanes = line.clone();
+        thread::Builder::new().name("delay line".into()).spawn(move || lanes.run(netlink))?;
+        Ok(line)
+    }
+
+    /// Sets the link of one peer.
+    pub fn set(&self, peer: Ipv4Addr, link: Link) {
+        self.lanes().entry(peer).or_insert_with(|| Lane::new(u32::from(peer).into())).set(link);
+    }
+
+    /// Frames of a peer lost on purpose so far, and how long the others were kept.
+    pub fn done(&self, peer: Ipv4Addr) -> (u64, Duration) {
+        self.lanes().get(&peer).map(Lane::done).unwrap_or_default()
+    }
+
+    fn run(&self, mut netlink: Netlink) {
+        let clock = Stopwatch::start();
+        let (mut waiting, mut number) = (Waiting::new(), 0);
+        loop {
+            let next = waiting.peek().map(|Reverse((at, ..))| at.saturating_sub(clock.elapsed()));
+            let mut readable = [PollFd::new(netlink.as_fd(), PollFlags::POLLIN)];
+            let _ = ppoll(&mut readable, next.map(TimeSpec::from), None);
+            match netlink.receive(MsgFlags::MSG_DONTWAIT) {
+                Ok(heard) => {
+                    for (id, from, bytes) in heard.iter().filter_map(frame) {
+                        let now = clock.elapsed();
+                        let fate = self.lanes().get_mut(&from).map_or(Fate::At(now), |lane| lane.arrive(now, bytes));
+                        match fate {
+                            Fate::Lost => judge(&mut netlink, id, DROP),
+                            Fate::At(at) => waiting.push(Reverse((at, number, id, now, from))),
+                        }
+                        number += 1;
+                    }
+                }
+                // Frames that did not fit are lost, as they are on a full wire.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
+                Err(_) => return,
+            }
+            while let Some(Reverse((at, _, id, since, from))) = waiting.peek().copied()
+                && at <= clock.elapsed()
+            {
+                waiting.pop();
+                judge(&mut netlink, id, ACCEPT);
+                if let Some(lane) = self.lanes().get_mut(&from) {
+                    lane.go_on(clock.elapsed().saturating_sub(since));
+                }
+            }
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, BTreeMap<Ipv4Addr, Lane>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kernel's number of a frame, where it comes from, and how long it is.
+fn frame(said: &Said) -> Option<(u32, Ipv4Addr, usize)> {
+    if said.kind != QUEUES << 8 | PACKET {
+        return None;
+    }
+    let attributes = Attributes(said.content.get(4..)?);
+    let id = u32::from_be_bytes(attributes.value(1)?.get(..4)?.try_into().ok()?);
+    let payload = attributes.value(10)?;
+    let from: [u8; 4] = payload.get(12..16)?.try_into().ok()?;
+    let bytes = attributes.number(13).map_or(payload.len(), |whole| whole as usize);
+    Some((id, Ipv4Addr::from(from), bytes))
+}
+
+/// Says what becomes of a frame; that it is gone already does no harm.
+fn judge(netlink: &mut Netlink, id: u32, verdict: u32) {
+    let both = [verdict.to_be_bytes(), id.to_be_bytes()].concat();
+    let _ = netlink.send(vec![Message::new(QUEUES << 8 | VERDICT, REQUEST).with(&[0; 4]).attribute(2, &both)]);
+}

@@ -1,0 +1,146 @@
+//! A lane: one peer's frames on their way into a node. It says when each may go on, so that together they travel as the
+//! link between the two would carry them. Plain arithmetic: time and frames are told to it.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use schism_chaos::link::Link;
+
+/// Frames that wait in one lane at most: what a good router's buffer holds. More are lost, and TCP slows down.
+const WAITING: usize = 4_096;
+/// A link this good is not worth a detour: the kernel itself takes about as long.
+const UNNOTICED: Duration = Duration::from_micros(100);
+
+/// One peer's frames.
+#[derive(Debug)]
+pub struct Lane {
+    link: Link,
+    /// When the last byte so far is through the narrow place.
+    busy_until: Duration,
+    /// When the last frame so far goes on: none may overtake it.
+    last: Duration,
+    chance: StdRng,
+    waiting: usize,
+    /// Frames lost on purpose.
+    lost: u64,
+    /// How long frames were kept, summed.
+    delayed: Duration,
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is lost.
+    Lost,
+    /// It goes on at this moment.
+    At(Duration),
+}
+
+impl Lane {
+    /// A lane that carries everything at once. `chance` is the seed of its losses and its jitter.
+    pub fn new(chance: u64) -> Self {
+        Self {
+            link: Link { latency: Duration::ZERO, ..Link::default() },
+            busy_until: Duration::ZERO,
+            last: Duration::ZERO,
+            chance: StdRng::seed_from_u64(chance),
+            waiting: 0,
+            lost: 0,
+            delayed: Duration::ZERO,
+        }
+    }
+
+    /// What it is like from now on.
+    pub fn set(&mut self, link: Link) {
+        self.link = link;
+    }
+
+    /// Decides about a frame of so many bytes that arrives now.
+    pub fn arrive(&mut self, now: Duration, bytes: usize) -> Fate {
+        if self.waiting >= WAITING || (self.link.loss > 0.0 && self.chance.random::<f64>() < self.link.loss) {
+            self.lost += 1;
+            return Fate::Lost;
+        }
+        self.busy_until = self.busy_until.max(now) + self.link.serialisation(bytes);
+        let jitter = self.link.jitter.mul_f64(self.chance.random::<f64>());
+        self.last = self.last.max(self.busy_until + self.link.latency + jitter);
+        self.waiting += 1;
+        Fate::At(self.last)
+    }
+
+    /// A frame goes on that was kept so long.
+    pub fn go_on(&mut self, kept: Duration) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.delayed += kept;
+    }
+
+    /// Frames lost on purpose so far, and how long the others were kept.
+    pub fn done(&self) -> (u64, Duration) {
+        (self.lost, self.delayed)
+    }
+}
+
+/// Whether frames of such a link have to go through a lane.
+pub fn needs_lane(link: &Link) -> bool {
+    link.latency + link.jitter > UNNOTICED || link.loss > 0.0 || link.bandwidth.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn lane(link: Link) -> Lane {
+        let mut lane = Lane::new(1);
+        lane.set(link);
+        lane
+    }
+
+    #[test]
+    fn a_megabit_at_a_megabit_takes_a_second_and_the_latency() {
+        let link = Link { latency: SECOND, bandwidth: Some(1_000_000), ..Link::default() };
+        let mut lane = lane(link);
+        assert_eq!(lane.arrive(SECOND, 125_000), Fate::At(3 * SECOND));
+        assert_eq!(lane.arrive(SECOND, 125_000), Fate::At(4 * SECOND));
+    }
+
+    #[test]
+    fn a_tenth_is_lost_where_a_tenth_is_to_be() {
+        let mut lane = lane(Link { loss: 0.1, latency: Duration::ZERO, ..Link::default() });
+        for _ in 0..100_000 {
+            if let Fate::At(_) = lane.arrive(SECOND, 1_500) {
+                lane.go_on(Duration::ZERO);
+            }
+        }
+        // Ten standard deviations of a binomial with n = 100,000 and p = 0.1.
+        assert!(lane.done().0.abs_diff(10_000) < 950, "{}", lane.done().0);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_behind_a_flood() {
+        let mut lane = lane(Link::with_latency(SECOND));
+        let fates = (0..WAITING + 10).map(|_| lane.arrive(SECOND, 1));
+        assert_eq!(fates.filter(|fate| *fate == Fate::Lost).count(), 10);
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_overtakes_another_or_is_early(
+            frames in proptest::collection::vec((0_u64..5_000, 0_usize..65_536), 1..200),
+            latency in 0_u64..5_000, jitter in 0_u64..5_000, bandwidth in proptest::option::of(1_000_u64..10_000_000),
+        ) {
+            let (latency, jitter) = (Duration::from_micros(latency), Duration::from_micros(jitter));
+            let mut lane = lane(Link { latency, jitter, bandwidth, loss: 0.0, cut: false });
+            let (mut now, mut last) = (Duration::ZERO, Duration::ZERO);
+            for (pause, bytes) in frames {
+                now += Duration::from_micros(pause);
+                let Fate::At(at) = lane.arrive(now, bytes) else { panic!("nothing is lost here") };
+                prop_assert!(at >= now + latency && at >= last);
+                last = at;
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
+//!
+//! ```text
+//! harness ── {"id":1,"what":{"hello":{"version":1,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
+//! ```
+//!
+//! The first order says the version; what is not known is refused, and nothing else happens.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use bitcoin::ScriptBuf;
+use schism_chaos::fault::{Actor, CrashKind};
+use schism_chaos::gate::Passage;
+use schism_chaos::link::Link;
+use schism_node::chain::Rules;
+use schism_node::control::{Answer, Event, Question};
+use schism_node::wire::{Multiaddr, PeerId};
+use serde::{Deserialize, Serialize};
+
+use super::filter::Queueing;
+
+/// Version of this protocol: a harness and a supervisor of different versions do not talk.
+pub const VERSION: u32 = 1;
+/// Bytes of a line at most: the largest block in hex, twice.
+pub const LONGEST_LINE: usize = 64 << 20;
+
+/// Something a supervisor is told to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// What the word about it will carry.
+    pub id: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum What {
+    /// Comes first.
+    Hello {
+        /// [`VERSION`] of the harness.
+        version: u32,
+        /// Addresses of all other nodes there will ever be.
+        peers: Vec<Ipv4Addr>,
+    },
+    /// Start the node.
+    Start(Box<Instructions>),
+    /// End the node as this kind of crash would.
+    Kill {
+        /// Which.
+        kind: CrashKind,
+    },
+    /// Stop the node without its noticing.
+    Freeze,
+    /// Undo that.
+    Thaw,
+    /// Delete what the dead node's store holds.
+    Erase,
+    /// Set links into this node, by the address they come from; others stay as they are.
+    Links(Vec<(Ipv4Addr, Link)>),
+    /// Say what every link into this node has done.
+    Count,
+    /// For the node: answer.
+    Ask(Question),
+    /// For the node: set the gate before an actor.
+    Gate {
+        /// Which actor's.
+        actor: Actor,
+        /// What it does from now on.
+        passage: Passage,
+    },
+    /// For the node: set its clock.
+    Clock {
+        /// Seconds that it is moved by, from where it would be by itself.
+        by_seconds: f64,
+        /// Seconds it counts in one of the story's.
+        rate: f64,
+    },
+    /// For the node: say what its gates and its clock did.
+    Report,
+}
+
+impl What {
+    /// Whether it is for the node and not for its supervisor.
+    pub fn is_for_node(&self) -> bool {
+        matches!(self, Self::Ask(_) | Self::Gate { .. } | Self::Clock { .. } | Self::Report)
+    }
+}
+
+/// What a node process is told at its start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instructions {
+    /// Its name.
+    pub name: String,
+    /// The secret key of its identity.
+    pub secret: [u8; 32],
+    /// Where it listens.
+    pub listen: Multiaddr,
+    /// The chain it follows.
+    pub rules: Rules,
+    /// Peers it keeps a connection to.
+    pub keep: Vec<(PeerId, Multiaddr)>,
+    /// Peers it learns others from.
+    pub bootstrap: Vec<(PeerId, Multiaddr)>,
+    /// Outbound connections it seeks.
+    pub degree: usize,
+    /// Connections it has at most.
+    pub most_connections: usize,
+    /// Its hash rate, in hashes per real second.
+    pub hashes_per_second: f64,
+    /// Whom its coinbases pay.
+    pub payee: ScriptBuf,
+    /// Seed of its random choices.
+    pub chance: u64,
+    /// The folder of its store.
+    pub store: PathBuf,
+    /// The file its log is added to.
+    pub log: Option<PathBuf>,
+    /// What its clock shows at the start, in seconds since the Unix epoch.
+    pub unix_seconds: f64,
+    /// Seconds its clock counts in a real second: the story's pace.
+    pub clock_rate: f64,
+    /// Whether gates stand before its actors.
+    pub gated: bool,
+}
+
+/// What a supervisor or a node says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Word {
+    /// An order was carried out, and the kernel has confirmed what it can confirm.
+    Done {
+        /// Which.
+        id: u64,
+        /// What came of it.
+        with: Fruit,
+    },
+    /// An order was not carried out; 0 when it could not even be read.
+    Refused {
+        /// Which.
+        id: u64,
+        /// Why.
+        why: String,
+    },
+    /// Something happened in the node.
+    Event(Event),
+    /// The node ended, and nobody had asked for it.
+    Ended {
+        /// How.
+        how: String,
+    },
+    /// From a node to its supervisor: so many bytes of the block file would survive the end of the machine.
+    Synced {
+        /// Bytes.
+        bytes: u64,
+    },
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fruit {
+    /// Nothing to say.
+    Nothing,
+    /// Of a hello: how frames come to the delay line; nothing: links into this node can be cut, but not made slow.
+    Greeted(Option<Queueing>),
+    /// Of a kill: blocks that the store had kept and not synced, and that are gone.
+    Lost(u64),
+    /// Of counting.
+    Counted(Vec<(Ipv4Addr, Counted)>),
+    /// Of a question.
+    Answered(Answer),
+    /// Of a report.
+    Reported(Report),
+}
+
+/// What one link into a node has done since its supervisor began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counted {
+    /// Frames dropped because the link was cut.
+    pub held: u64,
+    /// Frames that were let through.
+    pub carried: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Of these, frames lost on purpose.
+    pub lost: u64,
+    /// How long the others were kept, summed, in microseconds.
+    pub delayed_microseconds: u64,
+}
+
+/// What a node's gates and clock did, in this life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Messages that gates slowed, lost or held.
+    pub touched: u64,
+    /// Messages that passed them.
+    pub passed: u64,
+    /// Seconds that its clock is ahead of a true one.
+    pub clock_offset: f64,
+    /// Bytes of its memory that are resident.
+    pub resident_bytes: u64,
+}

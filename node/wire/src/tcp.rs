@@ -1,0 +1,25 @@
+//! TCP: the transport of real nodes. Noise authenticates and encrypts, yamux multiplexes.
+
+use std::time::Duration;
+
+use libp2p::core::upgrade::Version;
+use libp2p::identity::Keypair;
+use libp2p::{Transport as _, noise, tcp, yamux};
+
+use crate::Transport;
+
+/// What handshakes above a connection may take, as in libp2p's own builder.
+const UPGRADE: Duration = Duration::from_secs(10);
+
+/// A way to peers over TCP. Needs a tokio runtime that watches sockets.
+///
+/// # Panics
+/// Never: an identity can always sign its noise key.
+pub fn tcp(identity: &Keypair) -> Transport {
+    tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(identity).expect("an identity can sign its noise key"))
+        .multiplex(yamux::Config::default())
+        .timeout(UPGRADE)
+        .boxed()
+}

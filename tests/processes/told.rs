@@ -1,0 +1,68 @@
+//! Stories on real processes: the same words as in simulations, in real time.
+
+use std::path::Path;
+
+use libtest_mimic::Failed;
+use schism::backend::Backend;
+use schism::backend::process::{Processes, Settings};
+use schism::run::story::{self, Story, seconds};
+use schism::topology::Topology;
+use schism_chaos::fault::CrashKind;
+
+use super::Named;
+use crate::stories;
+
+/// Real seconds that a second of these stories takes.
+const PACE: f64 = 0.05;
+
+/// Every story.
+pub(super) fn trials() -> Vec<Named> {
+    vec![
+        trial("processes_agree_after_meeting", "mesh-10.yaml", async |story| {
+            stories::agreement::halves_agree_after_meeting(story).await
+        }),
+        trial("a_killed_process_returns_to_the_chain", "pair.yaml", a_killed_process_returns_to_the_chain),
+        trial("a_frozen_process_says_nothing", "pair.yaml", a_frozen_process_says_nothing),
+    ]
+}
+
+/// The machine under one of two nodes dies; on what its disk kept it comes back to the other's chain.
+async fn a_killed_process_returns_to_the_chain(mut story: Story<Processes>) -> Result<(), story::Failed> {
+    story.start().await?;
+    story.wait_until("three blocks", seconds(300), |view| view.mined() >= 3).await?;
+    let dead = story.crash("miner-0", CrashKind::Machine).await?;
+    let mined = story.view().mined();
+    story.wait_until("three more blocks", seconds(600), move |view| view.mined() >= mined + 3).await?;
+    story.heal(dead).await?;
+    story.converge(seconds(120)).await
+}
+
+/// A process that was stopped is heard no more, and goes on where it stood.
+async fn a_frozen_process_says_nothing(mut story: Story<Processes>) -> Result<(), story::Failed> {
+    story.start().await?;
+    let frozen = story.freeze("miner-0").await?;
+    let backend = story.run().cluster().backend();
+    let before = backend.node_counters(0);
+    story.pass(seconds(60)).await?;
+    let after = story.run().cluster().backend().node_counters(0);
+    assert_eq!((after.words, after.withheld), (before.words, 1));
+    story.heal(frozen).await?;
+    story.converge(seconds(120)).await
+}
+
+fn trial<F>(name: &'static str, topology: &'static str, tell: F) -> Named
+where
+    F: AsyncFnOnce(Story<Processes>) -> Result<(), story::Failed> + 'static,
+{
+    let run = move || -> Result<(), Failed> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(topology);
+        let topology = Topology::load(&file, &[]).map_err(|refusal| refusal.to_string())?;
+        let settings = Settings { seed: 7, pace: PACE, gated: false, folder: None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let story = Story::on(Processes::new(settings)?, &topology, 7);
+            tell(story).await.map_err(|failed| failed.to_string().into())
+        })
+    };
+    (name.to_owned(), Box::new(run))
+}
