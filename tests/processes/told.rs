@@ -1,13 +1,15 @@
 //! Stories on real processes: the same words as in simulations, in real time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use schism::backend::Backend;
 use schism::backend::process::{Processes, Settings};
 use schism::run::story::{self, Story, seconds};
 use schism::topology::Topology;
-use schism_chaos::fault::CrashKind;
+use schism_chaos::evidence::LinkCounters;
+use schism_chaos::fault::{CrashKind, Fault, Links};
 
 use super::Named;
 use crate::stories;
@@ -22,6 +24,7 @@ pub(super) fn trials() -> Vec<Named> {
             stories::agreement::halves_agree_after_meeting(story).await
         }),
         trial("a_killed_process_returns_to_the_chain", "pair.yaml", a_killed_process_returns_to_the_chain),
+        trial("the_kernel_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", the_kernel_obeys),
         trial("a_frozen_process_says_nothing", "pair.yaml", a_frozen_process_says_nothing),
     ]
 }
@@ -48,6 +51,42 @@ async fn a_frozen_process_says_nothing(mut story: Story<Processes>) -> Result<()
     assert_eq!((after.words, after.withheld), (before.words, 1));
     story.heal(frozen).await?;
     story.converge(seconds(120)).await
+}
+
+/// Counters of the kernel: nothing crosses a cut, frames cross again after it, and a delay is as long as was asked.
+async fn the_kernel_obeys(mut story: Story<Processes>) -> Result<(), story::Failed> {
+    story.start().await?;
+    let start = count(&mut story).await;
+    let cut = story.partition(&["miner-0"]).await?;
+    let during = count(&mut story).await;
+    story.pass(seconds(100)).await?;
+    let cut_off = count(&mut story).await - during;
+    assert!(during.carried > start.carried && cut_off.held > 0 && cut_off.carried == 0, "{during:?} {cut_off:?}");
+    story.heal(cut).await?;
+    let healed = count(&mut story).await;
+    story.pass(seconds(100)).await?;
+    let again = count(&mut story).await - healed;
+    assert!(again.held == 0 && again.carried > 0, "{again:?}");
+
+    let by = seconds(2);
+    let slow = story.apply(Fault::Latency { links: Links::Every, by, jitter: Duration::ZERO }).await?;
+    // What is under way keeps the delay it set out with.
+    story.pass(seconds(10)).await?;
+    let before = count(&mut story).await;
+    story.pass(seconds(200)).await?;
+    let slowed = count(&mut story).await - before;
+    story.heal(slow).await?;
+    // The link's own 50 ms to 60 ms besides; a twentieth more for a machine that is busy.
+    let mean = slowed.travel.div_f64(slowed.carried.max(1) as f64);
+    assert!((seconds(2)..seconds(2) + Duration::from_millis(160)).contains(&mean), "{mean:?} of {slowed:?}");
+    Ok(())
+}
+
+/// What the link into `miner-0` has done.
+async fn count(story: &mut Story<Processes>) -> LinkCounters {
+    let cluster = story.run().cluster();
+    cluster.count().await;
+    cluster.link_counters(1, 0)
 }
 
 fn trial<F>(name: &'static str, topology: &'static str, tell: F) -> Named

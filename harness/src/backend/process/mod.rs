@@ -222,7 +222,13 @@ impl Backend for Processes {
             return Ok(());
         }
         if self.hosts[node].attached.is_none() {
-            self.attach(node)?;
+            // All machines stand before the first node starts, so that none seeks peers in vain.
+            for host in 0..self.hosts.len() {
+                if self.hosts[host].attached.is_none() {
+                    self.attach(host)?;
+                }
+            }
+            self.settle().await?;
         }
         self.hosts[node].begin_life();
         let instructions = self.hosts[node].instructions(node, &self.settings, self.now());
