@@ -130,7 +130,7 @@ fn required() -> Result<(), Failed> {
     let runs = Runs::new()?;
     let refused = runs.schism("run short.yaml --require kernel-faults")?;
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
-    if refused.status.code() != Some(3) || !why.contains("container") || runs.0.path().join("runs").exists() {
+    if refused.status.code() != Some(3) || !why.contains("--backend process") || runs.0.path().join("runs").exists() {
         return Err(why.into());
     }
     let first_line = String::from_utf8(runs.schism("run short.yaml --seed 6")?.stdout)?;
