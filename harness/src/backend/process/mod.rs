@@ -1,6 +1,7 @@
 //! The process backend: every node a process in network, pid and mount namespaces of its own, faults by the kernel.
 //!
-//! - this file: [`Processes`], the backend. Orders go out at once, and [`Backend::settle`] waits until all are obeyed.
+//! - this file: [`Processes`], the cluster. `verbs`: what every backend can do. Orders go out at once, and
+//!   [`Backend::settle`] waits until all are obeyed.
 //! - [`namespaces`], [`hub`]: how nodes come to be apart, and why nothing is left behind. [`patience`]: TCP's.
 //! - [`attached`]: the line to a supervisor. [`host`]: what outlives a node.
 //!
@@ -14,31 +15,25 @@ pub mod host;
 pub mod hub;
 pub mod namespaces;
 pub mod patience;
+mod verbs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_chaos::evidence::{LinkCounters, NodeCounters};
-use schism_chaos::fault::{Actor, CrashKind};
-use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
-use schism_node::control::{Answer, Question};
-use schism_node::wire::PeerId;
 use tokio::time::{Instant, timeout};
 
 use self::attached::{Attached, Ears, Outcome};
 use self::host::{Host, address};
 use self::hub::Hub;
 use super::capability::Offer;
-use super::{Backend, Heard, Inbox, Lost, Place, draws};
+use super::{Backend, Heard, Inbox, Place};
 use crate::supervisor::protocol::{Fruit, VERSION, What};
 
 /// Real time that an order may take to be obeyed, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Real time that an answer is waited for.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// What a cluster of processes is told.
 #[derive(Clone, Debug)]
@@ -179,7 +174,12 @@ impl Processes {
     }
 
     fn note(&self, why: String) {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.trouble().get_or_insert(why);
+    }
+
+    /// What went wrong first.
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells every supervisor of the links that have changed.
@@ -205,183 +205,5 @@ impl Processes {
             Ok(Err(_)) => Err(self.broken().unwrap_or_else(|| format!("{name}: its supervisor is gone"))),
             Err(_) => Err(format!("{name}: its supervisor did not answer within {PATIENCE:?}")),
         }
-    }
-}
-
-impl Backend for Processes {
-    fn now(&self) -> Duration {
-        self.began.elapsed().div_f64(self.settings.pace)
-    }
-
-    fn peer(&self, node: usize) -> PeerId {
-        draws::peer(self.settings.seed, node)
-    }
-
-    async fn start(&mut self, node: usize) -> Result<(), String> {
-        if self.hosts[node].alive {
-            return Ok(());
-        }
-        if self.hosts[node].attached.is_none() {
-            // All machines stand before the first node starts, so that none seeks peers in vain.
-            for host in 0..self.hosts.len() {
-                if self.hosts[host].attached.is_none() {
-                    self.attach(host)?;
-                }
-            }
-            self.settle().await?;
-        }
-        self.hosts[node].begin_life();
-        let instructions = self.hosts[node].instructions(node, &self.settings, self.now());
-        self.order(node, What::Start(Box::new(instructions)))?;
-        for what in self.hosts[node].standing_orders() {
-            self.order(node, what)?;
-        }
-        Ok(())
-    }
-
-    async fn crash(&mut self, node: usize, kind: CrashKind) -> Lost {
-        if !self.hosts[node].alive {
-            return Lost::default();
-        }
-        self.hosts[node].end_life();
-        let outcome = match self.give(node, What::Kill { kind }) {
-            Ok(outcome) => self.fruit(node, outcome).await,
-            Err(why) => Err(why),
-        };
-        match outcome {
-            Ok(Fruit::Lost(writes)) => Lost { writes },
-            Ok(_) => Lost::default(),
-            Err(why) => {
-                self.note(why);
-                Lost::default()
-            }
-        }
-    }
-
-    fn freeze(&mut self, node: usize) {
-        if self.hosts[node].alive {
-            self.order_or_note(node, What::Freeze);
-            self.hosts[node].frozen = true;
-        }
-    }
-
-    fn thaw(&mut self, node: usize) {
-        if self.hosts[node].alive && std::mem::take(&mut self.hosts[node].frozen) {
-            self.order_or_note(node, What::Thaw);
-        }
-    }
-
-    fn erase(&mut self, node: usize) {
-        if self.hosts[node].attached.is_some() {
-            self.order_or_note(node, What::Erase);
-        }
-    }
-
-    async fn ask(&mut self, node: usize, question: Question) -> Option<Answer> {
-        if !self.hosts[node].hears() {
-            return None;
-        }
-        let outcome = self.give(node, What::Ask(question)).ok()?;
-        match timeout(ANSWER, outcome).await {
-            Ok(Ok(Ok(Fruit::Answered(answer)))) => Some(answer),
-            _ => None,
-        }
-    }
-
-    fn tell(&mut self, node: usize, question: Question) -> bool {
-        self.hosts[node].alive && self.give(node, What::Ask(question)).is_ok()
-    }
-
-    async fn settle(&mut self) -> Result<(), String> {
-        self.relink()?;
-        for asked in std::mem::take(&mut self.asked) {
-            self.fruit(asked.node, asked.outcome).await?;
-            self.hosts[asked.node].counters.withheld += u64::from(asked.freeze);
-        }
-        self.broken().map_or(Ok(()), Err)
-    }
-
-    async fn count(&mut self) {
-        let mut under_way = Vec::new();
-        for node in 0..self.hosts.len() {
-            let host = &self.hosts[node];
-            let whats = [host.attached.is_some().then_some(What::Count), host.hears().then_some(What::Report)];
-            for what in whats.into_iter().flatten() {
-                under_way.extend(self.give(node, what).ok().map(|outcome| (node, outcome)));
-            }
-        }
-        for (node, outcome) in under_way {
-            match self.fruit(node, outcome).await {
-                Ok(Fruit::Counted(links)) => self.hosts[node].links = links.into_iter().collect(),
-                Ok(Fruit::Reported(report)) => self.hosts[node].report = report,
-                // Old counters prove nothing that happened since: the evidence says so.
-                Ok(_) | Err(_) => {}
-            }
-        }
-    }
-
-    fn broken(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_usual_link(&mut self, link: Link) {
-        self.usual = link;
-    }
-
-    fn set_link(&mut self, from: usize, to: usize, link: Link) {
-        self.links.insert((to, from), link);
-        self.changed.insert((to, from));
-    }
-
-    fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
-        let counted = self.hosts[to].links.get(&address(from)).copied().unwrap_or_default();
-        LinkCounters {
-            sent: counted.held + counted.carried,
-            travel: Duration::from_micros(counted.delayed_microseconds).div_f64(self.settings.pace),
-            carried: counted.carried.saturating_sub(counted.lost),
-            bytes: counted.bytes,
-            held: counted.held,
-            leaked: 0, // what passes a cut is counted as carried
-            lost: counted.lost,
-        }
-    }
-
-    fn node_counters(&self, node: usize) -> NodeCounters {
-        self.hosts[node].counted()
-    }
-
-    fn know(&mut self, node: usize, peers: Vec<usize>) {
-        self.hosts[node].place.keep_only(peers);
-    }
-
-    fn frames(&self) -> u64 {
-        self.hosts.iter().flat_map(|host| host.links.values()).map(|counted| counted.held + counted.carried).sum()
-    }
-
-    fn memo_hits(&self) -> u64 {
-        0
-    }
-
-    fn add(&mut self, place: Place) {
-        self.hosts.push(Host::of(place));
-    }
-
-    fn set_gate(&mut self, node: usize, actor: Actor, passage: Passage) {
-        self.hosts[node].gates.retain(|(other, _)| *other != actor);
-        self.hosts[node].gates.push((actor, passage));
-        if self.hosts[node].hears() {
-            self.order_or_note(node, What::Gate { actor, passage });
-        }
-    }
-
-    fn set_clock(&mut self, node: usize, by_seconds: f64, rate: f64) {
-        self.hosts[node].clock = (by_seconds, rate);
-        if self.hosts[node].hears() {
-            self.order_or_note(node, What::Clock { by_seconds, rate });
-        }
-    }
-
-    async fn next(&mut self, deadline: Duration) -> Option<Heard> {
-        self.inbox.next(self.began + deadline.mul_f64(self.settings.pace)).await
     }
 }
