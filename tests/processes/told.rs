@@ -76,9 +76,9 @@ async fn the_kernel_obeys(mut story: Story<Processes>) -> Result<(), story::Fail
     story.pass(seconds(200)).await?;
     let slowed = count(&mut story).await - before;
     story.heal(slow).await?;
-    // The link's own 50 ms to 60 ms besides; a twentieth more for a machine that is busy.
-    let mean = slowed.travel.div_f64(slowed.carried.max(1) as f64);
-    assert!((seconds(2)..seconds(2) + Duration::from_millis(160)).contains(&mean), "{mean:?} of {slowed:?}");
+    // No frame is early, though a busy machine may be late; without the fault none takes near as long.
+    let mean = |counters: LinkCounters| counters.travel.div_f64(counters.carried.max(1) as f64);
+    assert!(mean(slowed) >= by && mean(again) < by, "{slowed:?} {again:?}");
     Ok(())
 }
 

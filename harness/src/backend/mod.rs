@@ -140,6 +140,9 @@ pub trait Backend {
     /// Frames that crossed links so far.
     fn frames(&self) -> u64;
 
+    /// How much later than it should a frame went on, on average; nothing where no machine can be too busy for that.
+    fn lateness(&self) -> Option<Duration>;
+
     /// Signature checks that a memo shared by all nodes has answered so far.
     fn memo_hits(&self) -> u64;
 

@@ -305,6 +305,10 @@ impl Backend for Simulated {
         self.simulation.fabric().totals().sent
     }
 
+    fn lateness(&self) -> Option<Duration> {
+        None
+    }
+
     fn memo_hits(&self) -> u64 {
         self.simulation.verifier().checked().remembered
     }

@@ -33,7 +33,7 @@ pub(super) struct Flags {
     /// Only the i-th of n equal parts of all runs: i/n
     #[arg(long, env = "SCHISM_SHARD")]
     shard: Option<Shard>,
-    /// Runs at once; as many as there are processors where nothing is said
+    /// Runs at once; where nothing is said as many as there are processors, but one on a real backend
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), env = "SCHISM_JOBS")]
     jobs: Option<u16>,
     /// Set something in the file: load.transactions=2/s
@@ -148,7 +148,11 @@ impl Flags {
 
     /// Runs at once.
     pub(super) fn parallel(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let processors = || match self.backend {
+            Backend::Simulated => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+            // A run in real time takes every processor there is.
+            Backend::Process | Backend::Container => 1,
+        };
         self.jobs.map_or_else(processors, usize::from)
     }
 

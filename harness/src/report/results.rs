@@ -186,6 +186,9 @@ pub struct Measured {
     pub transactions_confirmed: u64,
     /// Frames that crossed links.
     pub frames: u64,
+    /// Seconds that a frame was later than it should have been, on average, where a machine can be too busy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_late: Option<f64>,
     /// Payload bytes that nodes served, in all.
     pub bytes_served: u64,
     /// Gini index, 0 to 1, of bytes served per node.

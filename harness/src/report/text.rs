@@ -125,6 +125,9 @@ fn measured(out: &mut String, results: &Results) {
         for_people(results.real_seconds)
     );
     row("time", time);
+    if let Some(late) = measured.frames_late {
+        row("frames late by", format!("{:.1} ms on average", late * 1e3));
+    }
 }
 
 fn requirements(out: &mut String, title: &str, requirements: &[Requirement], colour: Colour) {

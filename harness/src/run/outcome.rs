@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use std::time::Duration;
+
 use schism_chaos::selector::Role;
 
 use super::{Broken, Run};
@@ -12,6 +14,9 @@ use crate::report::{
     Evidence, Measured, NodeRow, Requirement, RequirementState, TimelineFault, TimelinePoint, Verdict, Violation,
 };
 use crate::timeline::{Entry, Happening, Timeline};
+
+/// Frames that are later than this on average belie the links of a topology: what did not come in time proves nothing.
+const TOO_LATE: Duration = Duration::from_millis(50);
 
 /// What a run found, before anything is known about the process it ran in.
 pub struct Outcome {
@@ -54,6 +59,9 @@ impl<B: Backend> Run<B> {
         let view = self.checks.view();
         let mut measured = self.measure.measured(view);
         measured.frames = self.cluster.backend().frames();
+        let lateness = self.cluster.backend().lateness();
+        measured.frames_late = lateness.map(|late| late.as_secs_f64());
+        let busy = lateness.filter(|late| *late > TOO_LATE);
         measured.memo_hits = self.cluster.backend().memo_hits();
         let figures = self.checks.figures();
         measured.seconds_to_converge =
@@ -66,6 +74,12 @@ impl<B: Backend> Run<B> {
         let missing = evidence.iter().find_map(missing);
         let (verdict, why) = match (worst, missing) {
             _ if self.interrupted => (Verdict::Interrupted, Some(format!("stopped after {:.0} s", now.as_secs_f64()))),
+            (Some(Finding { verdict: Verdict::Stalled, check, what, .. }), _) if busy.is_some() => {
+                let late = busy.unwrap_or_default().as_millis();
+                let why =
+                    format!("the machine is too busy for this pace (frames were {late} ms late): {check}: {what}");
+                (Verdict::Inconclusive, Some(why))
+            }
             (Some(finding), _) => (finding.verdict, Some(format!("{}: {}", finding.check, finding.what))),
             (None, Some(missing)) => (Verdict::Inconclusive, Some(missing)),
             (None, None) => (Verdict::Passed, None),

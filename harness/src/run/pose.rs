@@ -21,6 +21,8 @@ pub struct Means {
     pub nodes: Vec<NodeDescription>,
     /// Every draw of a selector comes from it.
     pub seed: u64,
+    /// How much longer than in a simulation it takes after a heal until what was held has crossed.
+    pub grace: Duration,
 }
 
 /// Poses every check but payments. Those of `finally` look on from the start too: they begin to ask at the healing.
@@ -55,7 +57,7 @@ impl Means {
             Check::Agreement => Box::new(checks::Agreement::of(of)),
             Check::CommonPrefix { k, within } => {
                 let connected_for = match within {
-                    Scope::Connected { since } => Some(tempo.time(*since)),
+                    Scope::Connected { since } => Some(tempo.time(*since) + self.grace),
                     Scope::Everyone => None,
                 };
                 Box::new(checks::CommonPrefix::new(*k, connected_for).among(of))
@@ -73,7 +75,7 @@ impl Means {
             }
             Check::Converged { within, fresh_blocks, from_each_side, stable } => {
                 let asked = checks::Asked {
-                    within: *within,
+                    within: self.with_grace(*within),
                     fresh_blocks: *fresh_blocks,
                     from_each_side: *from_each_side,
                     stable: *stable,
@@ -88,6 +90,16 @@ impl Means {
                 Box::new(checks::Served::new(self.draw(to), *by_at_least, by, *while_syncing))
             }
             Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo).among(of)),
+        }
+    }
+
+    /// A length after a heal, and the grace.
+    fn with_grace(&self, length: Length) -> Length {
+        match length {
+            Length::Time(time) => Length::Time(time + self.grace),
+            Length::Blocks(blocks) => {
+                Length::Blocks(blocks + self.grace.as_secs_f64() / self.tempo.interval.as_secs_f64())
+            }
         }
     }
 

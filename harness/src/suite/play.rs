@@ -80,7 +80,13 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
             let seed = played.seed;
             logs::open(folder, played.plan(seed).nodes.into_iter().map(|node| node.name));
         }
-        let orders = Orders { unhealed, interrupt, link_up: LINK_UP.mul_f64(factor), pace: played.pace.simulated };
+        let orders = Orders {
+            unhealed,
+            interrupt,
+            link_up: LINK_UP.mul_f64(factor),
+            pace: played.pace.simulated,
+            grace: Duration::ZERO,
+        };
         let outcome = perform(backend, &played, orders, out, show).await;
         logs::close().map_err(Broken::Timeline).and(outcome)
     };
@@ -109,6 +115,7 @@ fn processes(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
         interrupt: setup.interrupt.clone(),
         link_up: LINK_UP.mul_f64(setup.timeout_factor),
         pace: 1.0,
+        grace: KERNELS_WAIT.div_f64(played.pace.process),
     };
     let out = events(setup)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -164,6 +171,10 @@ fn results(
 /// How long nodes may take to find their first peers.
 const LINK_UP: Duration = Duration::from_secs(60);
 
+/// Real time after a heal until what was held has crossed everywhere: the kernel waits up to a second between late
+/// retransmissions, and gossip tells of what was missed once a second.
+const KERNELS_WAIT: Duration = Duration::from_secs(2);
+
 /// What a run is told besides its experiment.
 struct Orders {
     /// Steps whose undoing does nothing.
@@ -173,6 +184,8 @@ struct Orders {
     link_up: Duration,
     /// What a second of the file takes on the backend's clock.
     pace: f64,
+    /// See [`Means::grace`].
+    grace: Duration,
 }
 
 /// Plays an experiment on a backend.
@@ -199,7 +212,7 @@ async fn perform<B: PlaceOfNodes>(
         view.introduce(node, cluster.backend().peer(node));
     }
     let tempo = Tempo { interval: rules.interval.div_f64(pace), pace };
-    let means = Means { rules, tempo, nodes, seed };
+    let means = Means { rules, tempo, nodes, seed, grace: orders.grace };
     let mut checks = Checks::new(view);
     pose::from_the_start(&mut checks, experiment, &means);
     let mut run = Run::new(cluster, checks, out, show);

@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use schism_chaos::link::Link;
 use schism_chaos::simulation::Stopwatch;
 
-use super::lane::{Fate, Lane};
+use super::lane::{Done, Fate, Lane};
 use super::netlink::message::{ACKNOWLEDGE, REQUEST};
 use super::netlink::{Attributes, Message, Netlink, Said};
 
@@ -71,8 +71,8 @@ impl DelayLine {
         self.lanes().entry(peer).or_insert_with(|| Lane::new(u32::from(peer).into())).set(link);
     }
 
-    /// Frames of a peer lost on purpose so far, and how long the others were kept.
-    pub fn done(&self, peer: Ipv4Addr) -> (u64, Duration) {
+    /// What was done to the frames of a peer so far.
+    pub fn done(&self, peer: Ipv4Addr) -> Done {
         self.lanes().get(&peer).map(Lane::done).unwrap_or_default()
     }
 
@@ -105,7 +105,8 @@ impl DelayLine {
                 waiting.pop();
                 judge(&mut netlink, id, ACCEPT);
                 if let Some(lane) = self.lanes().get_mut(&from) {
-                    lane.go_on(clock.elapsed().saturating_sub(since));
+                    let now = clock.elapsed();
+                    lane.go_on(now.saturating_sub(since), now.saturating_sub(at));
                 }
             }
         }

@@ -26,6 +26,19 @@ pub struct Lane {
     lost: u64,
     /// How long frames were kept, summed.
     delayed: Duration,
+    /// How much longer that was than it should have been.
+    late: Duration,
+}
+
+/// What a lane has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Frames lost on purpose.
+    pub lost: u64,
+    /// How long the others were kept, summed.
+    pub delayed: Duration,
+    /// How much longer that was than it should have been: a machine with too much to do is late.
+    pub late: Duration,
 }
 
 /// What becomes of a frame.
@@ -48,6 +61,7 @@ impl Lane {
             waiting: 0,
             lost: 0,
             delayed: Duration::ZERO,
+            late: Duration::ZERO,
         }
     }
 
@@ -69,15 +83,16 @@ impl Lane {
         Fate::At(self.last)
     }
 
-    /// A frame goes on that was kept so long.
-    pub fn go_on(&mut self, kept: Duration) {
+    /// A frame goes on that was kept so long, and so much longer than it should have been.
+    pub fn go_on(&mut self, kept: Duration, late: Duration) {
         self.waiting = self.waiting.saturating_sub(1);
         self.delayed += kept;
+        self.late += late;
     }
 
-    /// Frames lost on purpose so far, and how long the others were kept.
-    pub fn done(&self) -> (u64, Duration) {
-        (self.lost, self.delayed)
+    /// What it has done so far.
+    pub fn done(&self) -> Done {
+        Done { lost: self.lost, delayed: self.delayed, late: self.late }
     }
 }
 
@@ -112,11 +127,11 @@ mod tests {
         let mut lane = lane(Link { loss: 0.1, latency: Duration::ZERO, ..Link::default() });
         for _ in 0..100_000 {
             if let Fate::At(_) = lane.arrive(SECOND, 1_500) {
-                lane.go_on(Duration::ZERO);
+                lane.go_on(Duration::ZERO, Duration::ZERO);
             }
         }
         // Ten standard deviations of a binomial with n = 100,000 and p = 0.1.
-        assert!(lane.done().0.abs_diff(10_000) < 950, "{}", lane.done().0);
+        assert!(lane.done().lost.abs_diff(10_000) < 950, "{}", lane.done().lost);
     }
 
     #[test]

@@ -88,13 +88,14 @@ impl Network for Kernel {
         let (held, carried) = (self.filter.counted(Set::Held)?, self.filter.counted(Set::Carried)?);
         let of = |peer: &Ipv4Addr| {
             let (through, bytes) = carried.get(peer).copied().unwrap_or_default();
-            let (lost, delayed) = self.delay_line.as_ref().map(|line| line.done(*peer)).unwrap_or_default();
+            let done = self.delay_line.as_ref().map(|line| line.done(*peer)).unwrap_or_default();
             Counted {
                 held: held.get(peer).map_or(0, |(frames, _)| *frames),
                 carried: through,
                 bytes,
-                lost,
-                delayed_microseconds: u64::try_from(delayed.as_micros()).unwrap_or(u64::MAX),
+                lost: done.lost,
+                delayed_microseconds: microseconds(done.delayed),
+                late_microseconds: microseconds(done.late),
             }
         };
         Ok(self.links.keys().map(|peer| (*peer, of(peer))).collect())
@@ -103,6 +104,10 @@ impl Network for Kernel {
     fn silence(&mut self, silent: bool) -> io::Result<()> {
         self.filter.silence(silent)
     }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// No network to be in charge of: links cannot be hurt here.

@@ -193,6 +193,8 @@ pub struct Counted {
     pub lost: u64,
     /// How long the others were kept, summed, in microseconds.
     pub delayed_microseconds: u64,
+    /// How much longer that was than it should have been, summed, in microseconds.
+    pub late_microseconds: u64,
 }
 
 /// What a node's gates and clock did, in this life.

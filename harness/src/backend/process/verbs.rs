@@ -168,6 +168,14 @@ impl Backend for Processes {
         self.hosts.iter().flat_map(|host| host.links.values()).map(|counted| counted.held + counted.carried).sum()
     }
 
+    fn lateness(&self) -> Option<Duration> {
+        let links = || self.hosts.iter().flat_map(|host| host.links.values());
+        let late: u64 = links().map(|counted| counted.late_microseconds).sum();
+        let frames: u64 = links().map(|counted| counted.carried).sum();
+        let average = Duration::from_micros(late).div_f64(frames.max(1) as f64);
+        Some(average.div_f64(self.settings.pace))
+    }
+
     fn memo_hits(&self) -> u64 {
         0
     }
