@@ -1,10 +1,10 @@
 //! An adversary: misbehaviour that stands between the actors of a node. The actors themselves are everyone's.
 //!
 //! - this file: the kinds, as data, with a sentence each.
-//! - [`leash`]: how whoever drives a cluster tells an adversary to begin, and sees what it did.
-//! - [`between`]: the actor that takes the place of two doors and asks a strategy about everything that passes.
-//! - [`secret`]: what nobody may learn of yet, whichever way it would go out.
-//! - [`private_branch`], [`selfish`]: one strategy a file.
+//! - `leash`: how whoever drives a cluster tells an adversary to begin, and sees what it did.
+//! - `between`: the actor that takes the place of two doors and asks a strategy about everything that passes.
+//! - `secret`: what nobody may learn of yet, whichever way it would go out.
+//! - `private_branch`, `selfish`: one strategy a file.
 
 mod between;
 mod leash;

@@ -1,7 +1,7 @@
 //! A claim: a number that theory gives, held against the same number measured over many trials on real nodes.
 //!
 //! - this file: what a file says, as data: [`Claim`], and the [`Point`]s it is measured at.
-//! - [`read`]: from a tree to it, and back to text.
+//! - `read`: from a tree to it, and back to text.
 //! - [`part`]: a share of a point's trials, for one worker process.
 //! - `arena`, `double_spend`, `selfish`: how trials are held in a simulation.
 //! - [`judge`]: from what was counted to rows, the gate and a verdict.

@@ -7,7 +7,6 @@ use bitcoin::{Amount, Block, Transaction, absolute};
 use super::forge::Forge;
 use super::{NOW, give, ledger};
 use crate::chain::{Refused, assemble, sign};
-use crate::control::Event;
 use crate::ledger::{Judgement, Ledger};
 use crate::messages::Source;
 
