@@ -44,7 +44,7 @@ impl Length {
     }
 }
 
-/// A plain duration as files say it: `50ms`. It does not follow an experiment's pace.
+/// A plain duration as files say it: `50ms`. It does not follow a simulation's pace; on real backends everything does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pause(pub Duration);
 
