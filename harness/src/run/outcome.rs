@@ -16,7 +16,7 @@ use crate::report::{
 use crate::timeline::{Entry, Happening, Timeline};
 
 /// Frames that are later than this on average belie the links of a topology: what did not come in time proves nothing.
-const TOO_LATE: Duration = Duration::from_millis(50);
+const TOO_LATE: Duration = Duration::from_millis(20);
 
 /// What a run found, before anything is known about the process it ran in.
 pub struct Outcome {
