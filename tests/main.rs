@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, clippy::print_stdout, clippy::print_stderr)] // a binary: nothing outside reaches in, and it talks to people
 
+mod attacks;
 mod determinism;
 mod experiments;
 mod interrupt;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         .chain(interrupt::trials())
         .chain(kept::trials())
         .chain(plants::trials())
-        .chain(processes::trials());
+        .chain(processes::trials())
+        .chain(attacks::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -84,6 +84,20 @@ pub fn chi_square_quantile(probability: f64, degrees: u32) -> f64 {
     high
 }
 
+/// The normal deviate as unlikely as this one of Student's distribution (Wallace 1959; to two parts in a hundred from
+/// five degrees of freedom on).
+pub fn normal_of_student(t: f64, degrees: u32) -> f64 {
+    let n = f64::from(degrees);
+    (8.0 * n + 1.0) / (8.0 * n + 3.0) * (n * (1.0 + t * t / n).ln()).sqrt().copysign(t)
+}
+
+/// The other way round.
+pub fn student_of_normal(z: f64, degrees: u32) -> f64 {
+    let n = f64::from(degrees);
+    let scaled = z * (8.0 * n + 3.0) / (8.0 * n + 1.0);
+    (n * ((scaled * scaled / n).exp() - 1.0)).sqrt().copysign(z)
+}
+
 /// ln Γ(x) for x > 0: Lanczos, g = 7, n = 9 (Numerical Recipes, third edition, 6.1); relative error below 1e-14.
 fn ln_gamma(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 9] = [
@@ -178,6 +192,11 @@ mod tests {
         // The gate of theory.md: at most 5 of 20 points outside their 95 % intervals.
         assert_eq!(binomial_quantile(20, 0.05, 0.999), 5);
         near(binomial(10, 0.5, 5), 252.0 / 1_024.0, 1e-12);
+        // Student's distribution: 97.5 % quantiles for 5, 9 and 30 degrees of freedom from the usual table.
+        for (degrees, quantile) in [(5, 2.570_6), (9, 2.262_2), (30, 2.042_3)] {
+            near(student_of_normal(1.959_964, degrees), quantile, 0.005);
+            near(normal_of_student(quantile, degrees), 1.959_964, 0.005);
+        }
         // Chi-square quantiles from the usual table.
         near(chi_square_quantile(0.95, 1), 3.841_459, 1e-5);
         near(chi_square_quantile(0.999, 20), 45.314_7, 1e-3);

@@ -4,6 +4,7 @@ mod forgets_freed;
 mod forgets_undo;
 mod hardly_mines;
 mod last_seen;
+mod last_seen_merchant;
 mod mines_empty;
 mod mints;
 mod never_reconciles;
@@ -46,6 +47,7 @@ const ALL: &[Mutant] = &[
     mints::MUTANT,
     forgets_undo::MUTANT,
     last_seen::MUTANT,
+    last_seen_merchant::MUTANT,
     never_redials::MUTANT,
     forgets_freed::MUTANT,
     never_reconciles::MUTANT,

@@ -16,7 +16,7 @@ use super::selfish::Selfish;
 pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, spawner: &Arc<dyn Spawner>) -> Ring {
     match adversary {
         Adversary::PrivateBranch(how) => stand(PrivateBranches::new(how, leash.clone()), ring, leash, spawner),
-        Adversary::Selfish => stand(Selfish::new(leash.clone()), ring, leash, spawner),
+        Adversary::Selfish(how) => stand(Selfish::new(how, leash.clone()), ring, leash, spawner),
     }
 }
 

@@ -17,6 +17,7 @@ mod tests;
 pub use between::stand_in;
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
+pub use selfish::SelfishMining;
 
 /// What a node does besides what all nodes do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub enum Adversary {
     /// Mines apart and undoes a payment.
     PrivateBranch(PrivateBranch),
     /// Keeps its blocks back and tells them when that makes others waste theirs.
-    Selfish,
+    Selfish(SelfishMining),
 }
 
 impl Adversary {
@@ -32,7 +33,7 @@ impl Adversary {
     pub fn name(&self) -> &'static str {
         match self {
             Self::PrivateBranch(_) => "private_branch",
-            Self::Selfish => "selfish",
+            Self::Selfish(_) => "selfish",
         }
     }
 }
@@ -62,6 +63,6 @@ pub const KINDS: [Kind; 2] = [
         name: "selfish",
         explain: "Keeps its blocks back: one ahead it tells when others find one, two ahead it tells all, further ahead it tells one for each (SM1 of Eyal and Sirer).",
         evidence: "blocks of its own withheld, blocks told to match, ties",
-        said: "adversary: { kind: selfish }",
+        said: "adversary: { kind: selfish, from_height: 1 }",
     },
 ];

@@ -22,8 +22,22 @@ use super::secret::Secret;
 /// Heights remembered: deeper forks than this are not looked at.
 const REMEMBERED: u32 = 200;
 
-/// Mines selfishly, from its first block on until it is told to rest.
+/// How selfish mining is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfishMining {
+    /// Blocks below this height are told as everyone's.
+    pub from_height: u32,
+}
+
+impl Default for SelfishMining {
+    fn default() -> Self {
+        Self { from_height: 1 }
+    }
+}
+
+/// Mines selfishly until it is told to rest.
 pub(super) struct Selfish {
+    how: SelfishMining,
     leash: Leash,
     secret: Secret,
     /// Heights of blocks heard of or found.
@@ -38,9 +52,10 @@ pub(super) struct Selfish {
 }
 
 impl Selfish {
-    pub(super) fn new(leash: Leash) -> Self {
+    pub(super) fn new(how: SelfishMining, leash: Leash) -> Self {
         leash.note(|deeds| deeds.phase = Phase::Racing);
         Self {
+            how,
             leash,
             secret: Secret::default(),
             heights: BTreeMap::new(),
@@ -63,7 +78,7 @@ impl Selfish {
 
     /// A block of its own: to be kept, unless it decides a tie.
     fn found(&mut self, height: u32, block: Arc<Block>) {
-        if self.resting || (self.tie && height == self.public + 1) {
+        if self.resting || height < self.how.from_height || (self.tie && height == self.public + 1) {
             // Ledger will tell of it as everyone's does.
             (self.public, self.tie) = (height, false);
             return;

@@ -15,7 +15,7 @@ use schism_node::wire::{ItemId, PeerId};
 use super::between::Strategy;
 use super::leash::{Leash, Phase, Signal};
 use super::private_branch::{PrivateBranch, PrivateBranches};
-use super::selfish::Selfish;
+use super::selfish::{Selfish, SelfishMining};
 
 /// What Ledger and Network were told, a word each: `ledger a1`, `tell a1`, `shelve`.
 type Book = Arc<Mutex<Vec<String>>>;
@@ -210,7 +210,7 @@ fn before_its_branch_is_told_what_others_build_on_the_fork_is_theirs() {
 fn a_selfish_miner_tells_what_its_lead_asks_for() {
     plays(async {
         let leash = Leash::default();
-        let mut scene = Scene::of(Selfish::new(leash.clone()));
+        let mut scene = Scene::of(Selfish::new(SelfishMining::default(), leash.clone()));
         let fork = scene.genesis;
         // One ahead: a tie. Then its own next block decides it, and is told at once.
         let a1 = scene.find(fork, 11, 1);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::{BlockHash, Transaction, Txid};
+use bitcoin::{Amount, BlockHash, Transaction, Txid};
 use schism_chaos::adversary::{Adversary, Leash};
 use schism_chaos::simulation::Simulation;
 use schism_node::control::{Answer, Event, Question};
@@ -49,6 +49,8 @@ pub(super) struct Found {
     pub(super) parent: BlockHash,
     /// Nothing: genesis.
     pub(super) by: Option<usize>,
+    /// Its place in the order in which blocks were found.
+    pub(super) number: u64,
 }
 
 impl Arena {
@@ -83,7 +85,7 @@ impl Arena {
         let rules = blueprint.places[0].rules.clone();
         let nodes = rates.len();
         let genesis = rules.genesis.block_hash();
-        let root = Found { parent: genesis, by: None };
+        let root = Found { parent: genesis, by: None, number: 0 };
         // Every payment comes with a second one for the same coin, and each takes a coin of its own.
         let payments = Payments::new(seed, &rules, &(0..nodes).collect::<Vec<_>>(), 0.0, 1.0);
         let backend = Simulated::new(simulation, false);
@@ -127,9 +129,9 @@ impl Arena {
             Event::PeerConnected { .. } => self.peers[heard.node] += 1,
             Event::TipChanged { ledger, .. } => self.tips[heard.node] = ledger.tip.hash,
             Event::BlockMined { block, .. } => {
-                let found = Found { parent: block.header.prev_blockhash, by: Some(heard.node) };
-                self.blocks.insert(block.block_hash(), found);
                 self.found += 1;
+                let (parent, by) = (block.header.prev_blockhash, Some(heard.node));
+                self.blocks.insert(block.block_hash(), Found { parent, by, number: self.found });
             }
             _ => {}
         }
@@ -223,6 +225,25 @@ impl Arena {
     /// Where a node stands.
     pub(super) fn tip(&self, node: usize) -> BlockHash {
         self.tips[node]
+    }
+
+    /// A block that was found.
+    pub(super) fn block(&self, hash: &BlockHash) -> Option<Found> {
+        self.blocks.get(hash).copied()
+    }
+
+    /// All blocks that were found, by their parents.
+    pub(super) fn children(&self) -> BTreeMap<BlockHash, Vec<(BlockHash, Found)>> {
+        let mut children: BTreeMap<BlockHash, Vec<_>> = BTreeMap::new();
+        for (hash, block) in self.blocks.iter().filter(|(_, block)| block.by.is_some()) {
+            children.entry(block.parent).or_default().push((*hash, *block));
+        }
+        children
+    }
+
+    /// What a block may claim besides fees.
+    pub(super) fn subsidy(&self) -> Amount {
+        self.cluster.rules(self.attacker).subsidy(1)
     }
 
     /// The chain up to a block, from it down to genesis.

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, Txid};
 use schism_chaos::adversary::{Adversary, Phase, PrivateBranch, Signal};
 use schism_chaos::simulation::Simulation;
 use schism_node::control::{Answer, Event, Question};
 use serde::{Deserialize, Serialize};
 
 use super::arena::Arena;
+use super::selfish::Stretch;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 
@@ -32,7 +33,7 @@ pub(super) struct Series {
     pub(super) merchant: String,
 }
 
-/// What a series of trials came to.
+/// What trials came to, of whichever claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Trials held.
@@ -53,12 +54,20 @@ pub struct Tally {
     pub deepest: u32,
     /// Honest blocks undone by branches that won.
     pub undone: u64,
+    /// What merchants had been paid and have no more, in satoshi.
+    pub lost_by_merchants: u64,
+    /// Subsidies of those blocks, in satoshi.
+    pub lost_by_miners: u64,
+    /// Stretches of selfish mining; of double spends there are none.
+    pub stretches: Vec<Stretch>,
     /// All blocks found, also between the races.
     pub blocks: u64,
     /// Seconds on the nodes' clock.
     pub virtual_seconds: f64,
     /// Seconds it took.
     pub real_seconds: f64,
+    /// Seconds that a processor worked on it.
+    pub processor_seconds: f64,
 }
 
 impl Tally {
@@ -73,9 +82,13 @@ impl Tally {
         self.lengths.extend(&other.lengths);
         self.deepest = self.deepest.max(other.deepest);
         self.undone += other.undone;
+        self.lost_by_merchants += other.lost_by_merchants;
+        self.lost_by_miners += other.lost_by_miners;
+        self.stretches.extend(&other.stretches);
         self.blocks += other.blocks;
         self.virtual_seconds += other.virtual_seconds;
         self.real_seconds += other.real_seconds;
+        self.processor_seconds += other.processor_seconds;
     }
 
     /// The share of honest blocks that other honest blocks made stale.
@@ -120,6 +133,7 @@ struct Trial {
 
 /// What is known of one race.
 struct Race {
+    paid: Amount,
     payment: Txid,
     conflict: Txid,
     /// Where it began.
@@ -192,6 +206,8 @@ impl Trial {
                         tally.lengths.push(deeds.branch + deeds.public);
                         tally.deepest = tally.deepest.max(disconnected.len() as u32);
                         tally.undone += disconnected.len() as u64;
+                        tally.lost_by_merchants += race.paid.to_sat();
+                        tally.lost_by_miners += disconnected.len() as u64 * arena.subsidy().to_sat();
                         return Ok(());
                     }
                     if !race.delivered && self.deep_enough(arena, race) {
@@ -232,6 +248,8 @@ impl Trial {
 impl Race {
     fn from(fork: BlockHash, payment: &Transaction, conflict: &Transaction) -> Self {
         Self {
+            // A payment's first output is the merchant's, its second the payer's change.
+            paid: payment.output[0].value,
             payment: payment.compute_txid(),
             conflict: conflict.compute_txid(),
             fork,

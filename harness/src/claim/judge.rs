@@ -5,24 +5,19 @@
 //! and that the pooled chi-square has p > 0.001. Points with few events, or that could not tell the theory from its
 //! nearest rival, are shown and do not count.
 
+mod double_spend;
+mod selfish;
+
 use serde::{Deserialize, Serialize};
 
-use super::part::{Tally, deficit};
+use super::part::Tally;
 use super::{Claim, Point, What};
 use crate::report::Verdict;
-use crate::statistics::{
-    binomial, binomial_quantile, chi_square_quantile, chi_square_tail, mean, standard_deviation, wilson,
-};
-use crate::theory::double_spend::{Table, effective_share, missed};
-use crate::theory::race;
+use crate::statistics::{binomial_quantile, chi_square_quantile, chi_square_tail};
 
 /// Standard deviations of a 95 % interval, and of the one-sided 99 % that power is asked with.
 const NINETY_FIVE: f64 = 1.959_964;
 const NINETY_NINE: f64 = 2.326_348;
-/// A point with fewer expected events, or failures, says nothing about a share.
-const FEWEST_EVENTS: f64 = 20.0;
-/// The power that a point needs to count.
-const POWER: f64 = 0.99;
 /// How sure the gate is before it fails a correct program.
 const CONFIDENCE: f64 = 0.999;
 
@@ -39,7 +34,7 @@ pub struct Measurement {
     pub figures: Vec<Figure>,
     /// Blocks found, by everyone.
     pub blocks: u64,
-    /// Blocks found per second of one processor.
+    /// Blocks found per second of one processor's work.
     pub blocks_per_second: f64,
 }
 
@@ -62,6 +57,9 @@ pub struct Row {
     pub inside: bool,
     /// Why it does not count in the gate; nothing: it does.
     pub left_out: Option<String>,
+    /// What nothing can be, and this is by more than chance: a bound, in words.
+    #[serde(default)]
+    pub beyond: Option<String>,
     /// What it was computed from, by name.
     pub from: Vec<(String, f64)>,
 }
@@ -99,97 +97,46 @@ pub struct Figure {
 /// The verdict on a claim, why it did not pass, and what was measured. `tallies` has one for each chosen point.
 pub fn judge(claim: &Claim, tallies: &[Tally]) -> (Verdict, Option<String>, Measurement) {
     let points = claim.chosen();
-    let What::DoubleSpend { table, .. } = &claim.what;
-    let both = || points.iter().zip(tallies);
-    let rows: Vec<Row> = both().flat_map(|(point, tally)| rows(*table, point, tally)).collect();
-    let gate = gate(&rows);
     let mut whole = Tally::default();
     tallies.iter().for_each(|tally| whole.add(tally));
+    let both = || points.iter().zip(tallies);
+    let (words, rows, figures): (_, Vec<Row>, _) = match &claim.what {
+        What::DoubleSpend { table, .. } => (
+            format!("success of a private branch against the {} table", table.word()),
+            both().flat_map(|(point, tally)| double_spend::rows(*table, point, tally)).collect(),
+            double_spend::figures(&whole),
+        ),
+        What::Selfish => (
+            "revenue and stale blocks of selfish mining against the formulas of Eyal and Sirer".to_owned(),
+            both().flat_map(|(point, tally)| selfish::rows(point, tally)).collect(),
+            selfish::figures(&points, tallies),
+        ),
+    };
+    let gate = gate(&rows);
     let (verdict, why) = verdict(&rows, &gate, &whole);
     let measurement = Measurement {
-        claim: format!("success of a private branch against the {} table", table.word()),
+        claim: words,
         rows,
         gate,
-        figures: figures(&whole),
+        figures,
         blocks: whole.blocks,
-        blocks_per_second: whole.blocks as f64 / whole.real_seconds.max(1e-9),
+        blocks_per_second: whole.blocks as f64 / whole.processor_seconds.max(1e-9),
     };
     (verdict, why, measurement)
 }
 
-fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
-    let (q, n) = (point.get("q").unwrap_or(0.0), point.whole("confirmations"));
-    let effective = effective_share(q, tally.stale_share());
-    let at = |names: &[&str]| {
-        let known = names.iter().filter_map(|name| Some(((*name).to_owned(), point.get(name)?)));
-        known.collect::<Vec<_>>()
-    };
-    let from = |more: &[(&str, f64)]| {
-        let all = [("trials", tally.trials as f64), ("effective_q", effective), ("stale_share", tally.stale_share())];
-        all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>()
-    };
-    let (trials, successes) = (tally.trials, tally.successes);
-    let theory = table.success(effective, n);
-    let interval = wilson(successes, trials, NINETY_FIVE);
-    let count = trials as f64;
-    let spread = (count * theory * (1.0 - theory)).sqrt();
-    let power = power(trials, theory, table.rival().success(effective, n));
-    let events = count * theory.min(1.0 - theory);
-    let certain = theory >= 1.0;
-    let left_out = match () {
-        () if certain => None,
-        () if events < FEWEST_EVENTS => {
-            Some(format!("{events:.0} events are expected, which is fewer than {FEWEST_EVENTS}"))
-        }
-        () if power < POWER => {
-            Some(format!("it would tell the {} table apart in {:.0} % of runs", table.rival().word(), power * 100.0))
-        }
-        () => None,
-    };
-    let mut rows = vec![Row {
-        what: "success".into(),
-        at: at(&["q", "confirmations"]),
-        measured: successes as f64 / count.max(1.0),
-        interval,
-        theory,
-        deviations: (spread > 0.0).then(|| (successes as f64 - count * theory) / spread),
-        // Rounding shall not put 1 outside of an interval that ends there.
-        inside: interval.0 <= theory && (theory <= interval.1 || successes == trials),
-        left_out,
-        from: from(&[
-            ("successes", successes as f64),
-            ("power", power),
-            ("missed_at_most", missed(effective, deficit(point))),
-        ]),
-    }];
-    let lengths: Vec<f64> = tally.lengths.iter().map(|length| f64::from(*length)).collect();
-    if let (true, Some(measured), Some(_)) = (certain, mean(&lengths), standard_deviation(&lengths)) {
-        let length = race::length(effective, n);
-        let error = length.deviation / (lengths.len() as f64).sqrt();
-        let half = NINETY_FIVE * standard_deviation(&lengths).unwrap_or(0.0) / (lengths.len() as f64).sqrt();
-        let interval = (measured - half, measured + half);
-        rows.push(Row {
-            what: "blocks until it wins".into(),
-            at: at(&["q", "confirmations"]),
-            measured,
-            interval,
-            theory: length.mean,
-            deviations: Some((measured - length.mean) / error),
-            inside: interval.0 <= length.mean && length.mean <= interval.1,
-            left_out: None,
-            from: from(&[("standard_error", error), ("theory_deviation", length.deviation)]),
-        });
-    }
-    rows
+/// Parameters of a point, by name.
+fn at(point: &Point, names: &[&str]) -> Vec<(String, f64)> {
+    names.iter().filter_map(|name| Some(((*name).to_owned(), point.get(name)?))).collect()
 }
 
-/// The probability that the interval of so many trials leaves `theory` out when `truth` holds.
-fn power(trials: u64, theory: f64, truth: f64) -> f64 {
-    let misses = |hits: &u64| {
-        let (low, high) = wilson(*hits, trials, NINETY_FIVE);
-        theory < low || theory > high
-    };
-    (0..=trials).filter(misses).map(|hits| binomial(trials, truth, hits)).sum()
+/// Numbers by name.
+fn named(numbers: &[(&str, f64)]) -> Vec<(String, f64)> {
+    numbers.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+fn figure(name: &str, value: f64, unit: &str) -> Figure {
+    Figure { name: name.into(), value, unit: unit.into() }
 }
 
 fn gate(rows: &[Row]) -> Gate {
@@ -218,7 +165,7 @@ fn gate(rows: &[Row]) -> Gate {
 fn smallest_error(rows: &[&Row]) -> f64 {
     let precision = |row: &&Row| {
         let error = (row.measured - row.theory) / row.deviations.filter(|z| *z != 0.0)?;
-        (row.what == "success").then(|| 1.0 / (error * error))
+        (row.what != "blocks until it wins").then(|| 1.0 / (error * error))
     };
     let precisions: Vec<f64> = rows.iter().filter_map(precision).collect();
     let k = precisions.len() as f64;
@@ -236,6 +183,9 @@ fn smallest_error(rows: &[&Row]) -> f64 {
 fn verdict(rows: &[Row], gate: &Gate, whole: &Tally) -> (Verdict, Option<String>) {
     if whole.unfinished > 0 {
         return (Verdict::Stalled, Some(format!("{} races never ended", whole.unfinished)));
+    }
+    if let Some((row, beyond)) = rows.iter().find_map(|row| Some((row, row.beyond.as_ref()?))) {
+        return (Verdict::Refuted, Some(format!("{} is {:.4}, which is beyond {beyond}", row.what, row.measured)));
     }
     if gate.rows == 0 {
         let why = rows.iter().find_map(|row| row.left_out.clone()).unwrap_or_else(|| "there are none".into());
@@ -256,17 +206,4 @@ fn verdict(rows: &[Row], gate: &Gate, whole: &Tally) -> (Verdict, Option<String>
         gate.outside, gate.rows, gate.allowed, gate.chi_square, gate.p
     );
     (Verdict::Refuted, Some(why))
-}
-
-fn figures(whole: &Tally) -> Vec<Figure> {
-    let figure = |name: &str, value: f64, unit: &str| Figure { name: name.into(), value, unit: unit.into() };
-    vec![
-        figure("payments tried", whole.trials as f64, "payments"),
-        figure("payments undone", whole.successes as f64, "payments"),
-        figure("deepest reorganisation", whole.deepest.into(), "blocks"),
-        figure("honest blocks undone by branches", whole.undone as f64, "blocks"),
-        figure("honest stale share", whole.stale_share(), "of honest blocks"),
-        figure("blocks of the attacker in races", whole.attacker_blocks as f64, "blocks"),
-        figure("blocks of honest miners in races", whole.honest_blocks as f64, "blocks"),
-    ]
 }

@@ -11,6 +11,7 @@ mod double_spend;
 pub mod judge;
 pub mod part;
 mod read;
+mod selfish;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,8 @@ pub enum What {
         /// The node that is paid.
         merchant: String,
     },
+    /// Selfish mining earns what its formula says, at the gamma that is measured with it, and no more than any strategy can.
+    Selfish,
 }
 
 /// Where a claim is measured: parameters by name, in the order in which they are shown.
@@ -91,11 +94,37 @@ const DOUBLE_SPEND: [Parameter; 4] = [
     },
 ];
 
+/// Parameters of [`What::Selfish`].
+const SELFISH: [Parameter; 3] = [
+    Parameter {
+        name: "alpha",
+        explain: "The attacker's share of all hash power.",
+        range: (0.001, 0.499),
+        whole: false,
+        place: true,
+    },
+    Parameter {
+        name: "blocks",
+        explain: "Blocks that everyone finds together in one stretch.",
+        range: (10.0, 1e6),
+        whole: true,
+        place: false,
+    },
+    Parameter {
+        name: "stretches",
+        explain: "Stretches, from whose scatter intervals are taken.",
+        range: (2.0, 1_000.0),
+        whole: true,
+        place: false,
+    },
+];
+
 impl What {
     /// Its word in YAML.
     pub fn name(&self) -> &'static str {
         match self {
             Self::DoubleSpend { .. } => "double_spend",
+            Self::Selfish => "selfish",
         }
     }
 
@@ -103,6 +132,7 @@ impl What {
     pub fn parameters(&self) -> &'static [Parameter] {
         match self {
             Self::DoubleSpend { .. } => &DOUBLE_SPEND,
+            Self::Selfish => &SELFISH,
         }
     }
 
@@ -110,6 +140,7 @@ impl What {
     pub fn required(&self) -> &'static [&'static str] {
         match self {
             Self::DoubleSpend { .. } => &["q", "confirmations", "trials"],
+            Self::Selfish => &["alpha", "blocks", "stretches"],
         }
     }
 
@@ -117,6 +148,7 @@ impl What {
     pub fn adversary(&self) -> &'static str {
         match self {
             Self::DoubleSpend { .. } => "private_branch",
+            Self::Selfish => "selfish",
         }
     }
 }

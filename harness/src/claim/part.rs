@@ -7,14 +7,18 @@ use schism_chaos::simulation::{Fidelity, Settings, simulate};
 use serde::{Deserialize, Serialize};
 
 use super::double_spend::{self, Series};
-use super::{Point, What};
+use super::{Point, What, selfish};
 use crate::backend::mutation::Mutation;
 use crate::experiment::Experiment;
 
 pub use super::double_spend::Tally;
+pub use super::selfish::Stretch;
 
 /// Trials in a part: a simulation takes a moment to start, and no longer than ten of them.
 const TRIALS: u32 = 50;
+
+/// Of the times in `/proc`: the same on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A share of a point's trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +27,7 @@ pub struct Part {
     pub point: usize,
     /// The seed of its simulation.
     pub seed: u64,
-    /// Trials it holds.
+    /// Trials it holds, or blocks it mines in one stretch.
     pub trials: u32,
 }
 
@@ -40,10 +44,11 @@ pub struct Measured {
 
 /// The parts of a claim's points, each with a seed of its own that follows from `seed`.
 pub fn parts(what: &What, points: &[Point], seed: u64) -> Vec<Part> {
-    let What::DoubleSpend { .. } = what;
     let of_point = |(number, point): (usize, &Point)| {
-        let trials = point.whole("trials");
-        let count = trials.div_ceil(TRIALS);
+        let (trials, count) = match what {
+            What::DoubleSpend { .. } => (point.whole("trials"), point.whole("trials").div_ceil(TRIALS)),
+            What::Selfish => (point.whole("blocks") * point.whole("stretches"), point.whole("stretches")),
+        };
         // As equal as they can be: the last shall not be the one that everyone waits for.
         (0..count).map(move |part| Part {
             point: number,
@@ -52,6 +57,15 @@ pub fn parts(what: &What, points: &[Point], seed: u64) -> Vec<Part> {
         })
     };
     points.iter().enumerate().flat_map(of_point).collect()
+}
+
+/// Seconds that a processor has worked on this process, its system calls included; a hundredth counts. 0 where the system
+/// does not say.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name before the parenthesis may hold spaces; of what follows the 12th and 13th are user and system time.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// Where the attacker gives up: where the point says, else where that misses less than one success in a thousand.
@@ -76,20 +90,27 @@ pub fn hold(
     let claim = experiment.claim.as_ref().ok_or("there is no claim")?;
     let points = claim.chosen();
     let point = points.get(part.point).ok_or("there is no such point")?;
-    let What::DoubleSpend { merchant, .. } = &claim.what;
-    let q = point.get("q").unwrap_or(0.0);
-    let series = Series {
-        q,
-        confirmations: point.whole("confirmations"),
-        trials: part.trials,
-        deficit: deficit(point),
-        merchant: merchant.clone(),
-    };
     let topology = experiment.topology.clone();
     let settings = Settings { fidelity, ..Settings::seeded(part.seed) };
-    let story = move |simulation| double_spend::hold(simulation, topology, series, mutation);
-    let finished = simulate(settings, story).map_err(|failure| failure.to_string())?;
+    let finished = match &claim.what {
+        What::DoubleSpend { merchant, .. } => {
+            let series = Series {
+                q: point.get("q").unwrap_or(0.0),
+                confirmations: point.whole("confirmations"),
+                trials: part.trials,
+                deficit: deficit(point),
+                merchant: merchant.clone(),
+            };
+            simulate(settings, move |simulation| double_spend::hold(simulation, topology, series, mutation))
+        }
+        What::Selfish => {
+            let (alpha, blocks) = (point.get("alpha").unwrap_or(0.0), part.trials);
+            simulate(settings, move |simulation| selfish::mine(simulation, topology, alpha, blocks, mutation))
+        }
+    };
+    let finished = finished.map_err(|failure| failure.to_string())?;
     let mut tally = finished.value?;
     tally.real_seconds = finished.real_time.as_secs_f64();
+    tally.processor_seconds = processor_seconds();
     Ok(Measured { tally, trace: finished.trace.hash, trace_items: finished.trace.items })
 }

@@ -6,18 +6,33 @@ use crate::theory::double_spend::Table;
 use crate::yaml::{Context, Node, Printed, Value, list, map, text};
 
 /// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
-pub(crate) const SHORT: [&str; 5] = ["profile", "q", "confirmations", "trials", "deficit"];
+pub(crate) const SHORT: [&str; 8] =
+    ["profile", "q", "confirmations", "trials", "deficit", "alpha", "blocks", "stretches"];
 
 /// Reads a claim; names of nodes are checked where the topology is known.
 pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Option<Claim> {
     let fields = context.map(node, "a claim")?;
-    let what = fields.required("double_spend", |context, node| read_double_spend(context, node, known));
+    let said = fields.present(&["double_spend", "selfish"]);
+    let single = fields.at_most_one(&said);
+    let what = said.first().map(|entry| match entry.key.as_str() {
+        "selfish" => context.map(&entry.value, "a claim about selfish mining").map(|fields| {
+            fields.finish();
+            What::Selfish
+        }),
+        _ => read_double_spend(context, &entry.value, known),
+    });
     let profile = fields.or("profile", "full".to_owned(), Context::name);
     // Parameters can only be told from typing errors once it is known whose they are.
     let points = fields.entry("points").map(|entry| &entry.value);
     let at = fields.entry("at").map(|entry| &entry.value);
     let place = fields.at();
     fields.finish();
+    single?;
+    let Some(what) = what else {
+        let help = "such as `double_spend: { merchant: … }` or `selfish: {}`".to_owned();
+        context.wrong(place, "this claim says nothing known", Some(help));
+        return None;
+    };
     let what = what?;
     let at = match at {
         Some(node) => read_point(context, node, &what, &[])?,
@@ -110,6 +125,7 @@ pub(crate) fn print(claim: &Claim) -> Printed {
         What::DoubleSpend { table, merchant } => {
             map([("table", Some(text(table.word()))), ("merchant", Some(text(merchant)))])
         }
+        What::Selfish => map([]),
     };
     let points = claim.points.iter().map(|(name, points)| {
         let parameters = claim.what.parameters();

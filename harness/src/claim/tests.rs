@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::judge::judge;
-use super::part::{Tally, parts};
+use super::part::{Stretch, Tally, parts};
 use super::{Claim, What};
 use crate::experiment::Experiment;
 use crate::report::Verdict;
 use crate::theory::double_spend::Table;
+use crate::theory::selfish::{optimum, revenue, stale_share};
 
 const TOPOLOGY: &str = "{ name: five, groups: { attacker: { count: 1, role: adversary, hash_power: 30%, adversary: { kind: private_branch } }, miner: { count: 2 }, full: { count: 1 } }, overlay: mesh }";
 
@@ -20,7 +21,11 @@ fn refused(text: &str) -> String {
 }
 
 fn shipped(settings: &[&str]) -> Claim {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaos/attacks/double-spend.yaml");
+    of("double-spend.yaml", settings)
+}
+
+fn of(file: &str, settings: &[&str]) -> Claim {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaos/attacks").join(file);
     let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
     Experiment::load(&path, &settings).expect("a shipped file is valid").claim.expect("it makes a claim")
 }
@@ -151,4 +156,36 @@ fn what_is_certain_may_not_fail_once() {
     let won = |successes| vec![Tally { trials: 150, successes, ..Tally::default() }];
     assert_eq!(judge(&claim, &won(150)).0, Verdict::Passed);
     assert_eq!(judge(&claim, &won(149)).0, Verdict::Refuted);
+}
+
+/// Stretches in which the attacker earned a share of the blocks that lasted, a hundredth more or less each time.
+fn stretches(claim: &Claim, earned: impl Fn(f64) -> f64, stale: impl Fn(f64) -> f64) -> Vec<Tally> {
+    let points = claim.chosen();
+    let stretch = |alpha: f64, number: u32| {
+        let (found, scatter) = (4_000.0, if number.is_multiple_of(2) { 0.01 } else { -0.01 });
+        let lasting = found * (1.0 - stale(alpha) + scatter / 2.0);
+        let ours = lasting * (earned(alpha) + scatter);
+        Stretch {
+            found: 4_000,
+            lasting: lasting as u64,
+            ours: ours as u64,
+            ties: 500,
+            honest: 3_000,
+            ..Stretch::default()
+        }
+    };
+    let tally = |alpha: f64| Tally { stretches: (0..8).map(|n| stretch(alpha, n)).collect(), ..Tally::default() };
+    points.iter().map(|point| tally(point.get("alpha").unwrap())).collect()
+}
+
+#[test]
+fn the_gate_tells_selfish_mining_from_honest_mining_and_from_more_than_anyone_can_earn() {
+    let claim = of("selfish.yaml", &[]);
+    let verdict = |earned: fn(f64) -> f64, stale: fn(f64) -> f64| judge(&claim, &stretches(&claim, earned, stale));
+    let selfish = |alpha| revenue(alpha, 0.0);
+    assert_eq!(verdict(selfish, stale_share).0, Verdict::Passed);
+    assert_eq!(verdict(|alpha| alpha, |_| 0.0).0, Verdict::Refuted);
+    let (refuted, why, _) = verdict(|alpha| optimum(alpha, 0.0) + 0.05, stale_share);
+    assert_eq!(refuted, Verdict::Refuted);
+    assert!(why.is_some_and(|why| why.contains("beyond what the best strategy earns")));
 }

@@ -43,8 +43,12 @@ pub(super) fn write(out: &mut String, results: &Results, measurement: &Measureme
     for figure in &measurement.figures {
         line(out, &format!("  {:<34} {} {}", figure.name, number(figure.value), figure.unit));
     }
-    let time = format!("{} of one processor", for_people(results.real_seconds));
-    let blocks = format!("{} in {time}, {:.0} a second", measurement.blocks, measurement.blocks_per_second);
+    let blocks = format!(
+        "{}, {:.0} for each second of one processor; all parts took {}",
+        measurement.blocks,
+        measurement.blocks_per_second,
+        for_people(results.real_seconds)
+    );
     line(out, &format!("  {:<34} {blocks}", "blocks found"));
 }
 

@@ -47,7 +47,9 @@ pub(super) struct Experiment {
 #[schemars(deny_unknown_fields)]
 struct Claim {
     /// A private branch undoes a payment as often as a table says.
-    double_spend: DoubleSpend,
+    double_spend: Option<DoubleSpend>,
+    /// Selfish mining earns what its formula says.
+    selfish: Option<Selfish>,
     /// Which list of points is measured; `full` where nothing is said.
     profile: Option<Name>,
     /// What holds at every point.
@@ -55,6 +57,10 @@ struct Claim {
     /// Lists of points.
     points: BTreeMap<String, Points>,
 }
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Selfish {}
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -91,6 +97,12 @@ struct Point {
     trials: Option<u32>,
     /// The attacker gives up so many blocks behind.
     deficit: Option<u32>,
+    /// The selfish miner's share of all hash power.
+    alpha: Option<f64>,
+    /// Blocks that everyone finds together in one stretch.
+    blocks: Option<u32>,
+    /// Stretches, from whose scatter intervals are taken.
+    stretches: Option<u32>,
 }
 
 /// At least one value.

@@ -121,7 +121,11 @@ enum Adversary {
         pre_mined: Option<u32>,
     },
     /// Keeps its blocks back (SM1 of Eyal and Sirer).
-    Selfish {},
+    Selfish {
+        /// Blocks below this height are told as everyone's.
+        #[schemars(range(min = 1))]
+        from_height: Option<u32>,
+    },
 }
 
 #[derive(JsonSchema)]

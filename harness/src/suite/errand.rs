@@ -164,7 +164,6 @@ impl Measurement {
         let (verdict, why, measurement) = judge(claim, &tallies);
         let mut results = Results {
             about: self.experiment.about.clone(),
-            fault_layer: "adversary".to_owned(),
             verdict,
             why,
             trace: Some(format!("{:x}", trace.finalize())),

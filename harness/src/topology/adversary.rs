@@ -1,6 +1,6 @@
 //! An adversary as a topology says it: its kind, and how it goes about it.
 
-use schism_chaos::adversary::{Adversary, KINDS, PrivateBranch};
+use schism_chaos::adversary::{Adversary, KINDS, PrivateBranch, SelfishMining};
 
 use crate::yaml::{Context, Node, Printed, map, text};
 
@@ -19,7 +19,10 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
                 Adversary::PrivateBranch(PrivateBranch { deficit, lead, pre_mined })
             })
         }
-        Some(_) => Some(Adversary::Selfish),
+        Some(_) => {
+            let from_height = fields.or("from_height", SelfishMining::default().from_height, Context::count);
+            from_height.map(|from_height| Adversary::Selfish(SelfishMining { from_height }))
+        }
         // Which keys it may have cannot be said: only the kind is complained of.
         None => return None,
     };
@@ -36,6 +39,6 @@ pub(super) fn print(adversary: Adversary) -> Printed {
             ("lead", Some(lead.into())),
             ("pre_mined", Some(pre_mined.into())),
         ])),
-        Adversary::Selfish => kind,
+        Adversary::Selfish(SelfishMining { from_height }) => kind.and(map([("from_height", Some(from_height.into()))])),
     }
 }
