@@ -105,16 +105,25 @@ impl Payments {
         })
     }
 
-    /// The next payment, of a wallet drawn by chance; nothing where that wallet has no coin left.
-    pub fn next(&mut self, fork_id: Option<u32>) -> Option<Payment> {
+    /// The next payment, of a wallet drawn by chance, signed for what its home asks of the next block; nothing where that
+    /// wallet has no coin left.
+    pub fn next(&mut self, fork_id: impl FnOnce(usize) -> Option<u32>) -> Option<Payment> {
         let payer = self.chance.random_range(0..self.wallets.len());
         let rival = self.chance.random::<f64>() < self.conflicting;
-        self.pay(payer, rival, fork_id)
+        self.pay(payer, rival, fork_id(self.wallets[payer].home))
     }
 
-    /// A payment out of a wallet whose home is `home`, if there is one with a coin.
-    pub fn from_home(&mut self, home: usize, fork_id: Option<u32>) -> Option<Payment> {
-        let payer = self.wallets.iter().position(|wallet| wallet.home == home && !wallet.coins.is_empty())?;
+    /// A payment out of a wallet whose home is `home`, if there is one with a coin that is `unspent` for sure.
+    pub fn from_home(
+        &mut self,
+        home: usize,
+        fork_id: Option<u32>,
+        unspent: impl Fn(&OutPoint) -> bool,
+    ) -> Option<Payment> {
+        let mut at_home = self.wallets.iter().enumerate().filter(|(_, wallet)| wallet.home == home);
+        let place = |wallet: &Wallet| wallet.coins.iter().position(|(outpoint, _)| unspent(outpoint));
+        let (payer, place) = at_home.find_map(|(payer, wallet)| Some((payer, place(wallet)?)))?;
+        self.wallets[payer].coins.rotate_left(place);
         self.pay(payer, false, fork_id)
     }
 
@@ -125,17 +134,22 @@ impl Payments {
         homes
     }
 
-    /// Takes a payment back that no node accepted: its coin can be spent again, its change is gone.
-    pub fn take_back(&mut self, txid: Txid) {
-        let Some(place) = self.unsettled.iter().position(|payment| payment.transaction.compute_txid() == txid) else {
-            return;
-        };
+    /// Takes a payment back that its home refused or let go: its coin can be spent again, its change is gone, and so is
+    /// every payment out of that change.
+    pub fn take_back(&mut self, home: usize, txid: Txid) {
+        let is = |payment: &Payment| payment.home == home && payment.transaction.compute_txid() == txid;
+        let Some(place) = self.unsettled.iter().position(is) else { return };
         let Some(Payment { transaction, .. }) = self.unsettled.remove(place) else { return };
-        let change = transaction.output[1].value;
+        let change = OutPoint::new(txid, 1);
+        let spends = |payment: &&Payment| payment.transaction.input[0].previous_output == change;
+        if let Some(child) = self.unsettled.iter().find(spends).map(|child| child.transaction.compute_txid()) {
+            self.take_back(home, child);
+        }
+        let value = transaction.output[1].value;
         for wallet in &mut self.wallets {
-            if let Some(place) = wallet.coins.iter().position(|(outpoint, _)| outpoint.txid == txid) {
+            if let Some(place) = wallet.coins.iter().position(|(outpoint, _)| *outpoint == change) {
                 wallet.coins.remove(place);
-                wallet.coins.push_front((transaction.input[0].previous_output, change + PAID + FEE));
+                wallet.coins.push_back((transaction.input[0].previous_output, value + PAID + FEE));
             }
         }
     }
@@ -184,5 +198,23 @@ impl Wallet {
         let coin = Coin { height: 0, coinbase: false, value, script: self.script.clone() };
         sign::sign_input(&mut transaction, 0, &coin, &[self.key], fork_id).ok()?;
         Some(transaction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_let_go_can_be_paid_again_and_nothing_that_came_of_it() {
+        let mut payments = Payments::new(1, &Rules::lab(&allocations(1)), &[0], 1.0, 0.0);
+        let parent = payments.from_home(0, None, |_| true).expect("genesis paid").transaction;
+        let change = |parent: &Transaction| OutPoint::new(parent.compute_txid(), 1);
+        let child = payments.from_home(0, None, |coin| *coin == change(&parent)).expect("its change").transaction;
+        payments.take_back(1, parent.compute_txid());
+        assert!(payments.from_home(0, None, |coin| *coin == parent.input[0].previous_output).is_none());
+        payments.take_back(0, parent.compute_txid());
+        assert!(payments.from_home(0, None, |coin| [change(&parent), change(&child)].contains(coin)).is_none());
+        assert!(payments.from_home(0, Some(7), |coin| *coin == parent.input[0].previous_output).is_some());
     }
 }

@@ -31,7 +31,7 @@ pub const MUTANT: Mutant = Mutant {
 async fn tell(story: &mut Story) -> Result<(), Failed> {
     story.start().await?;
     let rules = story.run().cluster().rules(0).clone();
-    let both = Payments::new(SEED, &rules, &[0], 0.0, 1.0).next(None).expect("genesis has funded every wallet");
+    let both = Payments::new(SEED, &rules, &[0], 0.0, 1.0).next(|_| None).expect("genesis has funded every wallet");
     let first = story.submit("miner-0", both.transaction).await?;
     let confirmed = move |story: &schism::checks::View| {
         story.nodes().iter().all(|node| node.tip.is_some_and(|tip| story.blocks().confirmed(&first, tip).is_some()))

@@ -55,7 +55,7 @@ impl Chain {
             let mut paid = Vec::with_capacity(payments);
             while paid.len() < payments {
                 // A wallet without coins is drawn in vain; there are others.
-                paid.extend(wallets.next(next.fork_id).map(|payment| payment.transaction));
+                paid.extend(wallets.next(|_| next.fork_id).map(|payment| payment.transaction));
             }
             let coinbase = assemble::coinbase(next.height, &[], ScriptBuf::new_op_return([]), Amount::ZERO);
             let parent = ledger.standing().tip.hash;

@@ -91,7 +91,7 @@ async fn play(simulation: Simulation, nodes: usize) -> Result<Measured, String> 
 fn load(payments: &mut Payments, window: Duration, fork_id: Option<u32>) -> VecDeque<(Duration, Payment)> {
     let (mut load, mut due) = (VecDeque::new(), payments.wait());
     while let Some(after) = due.filter(|after| *after < window) {
-        load.extend(payments.next(fork_id).map(|payment| (after, payment)));
+        load.extend(payments.next(|_| fork_id).map(|payment| (after, payment)));
         due = payments.wait().map(|wait| after + wait);
     }
     load

@@ -54,7 +54,9 @@ impl Check for Payment {
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         match &entry.what {
             Happening::Load(Load::Submitted { transaction, intent: Intent::Payment })
-                if view.healed_at().is_some() && self.waiting.len() + self.confirmed < self.expected =>
+                if view.healed_at().is_some()
+                    && entry.node.is_some_and(|node| self.of.holds(node))
+                    && self.waiting.len() + self.confirmed < self.expected =>
             {
                 let deadline = self.tempo.deadline(view.now(), view.mined(), self.confirmed_within);
                 let node = entry.node.unwrap_or_default();
@@ -69,7 +71,7 @@ impl Check for Payment {
                 Some(Finding::stalled("payment", view, what))
             }
             Happening::Event(Event::TransactionRefused { txid, reason, from: None })
-                if self.waiting.iter().any(|waiting| waiting.0 == *txid) =>
+                if self.waiting.iter().any(|waiting| waiting.0 == *txid && entry.node == Some(waiting.1)) =>
             {
                 let what = format!("{} refused the payment {txid}: {reason}", view.name(entry.node?));
                 Some(Finding::stalled("payment", view, what))

@@ -195,6 +195,12 @@ impl Story {
         self.say(node, Event::TipChanged { ledger, disconnected: left, connected: joined });
     }
 
+    /// A node bans another.
+    pub(crate) fn ban(&mut self, node: usize, other: usize) {
+        self.checks.view_mut().introduce(other, peer(other));
+        self.say(node, Event::PeerBanned { peer: peer(other), reason: "rubbish".into() });
+    }
+
     /// A node stores a block that another sent it, and stays where it is.
     pub(crate) fn store_from(&mut self, node: usize, hash: BlockHash, sender: usize) {
         let sender_id = peer(sender);

@@ -171,7 +171,7 @@ impl Arena {
     /// A payment and another spend of the same coin; nothing when there are no coins left.
     pub(super) fn rivals(&mut self) -> Option<(Transaction, Transaction)> {
         let wallets = crate::payments::WALLETS * crate::payments::COINS_PER_WALLET;
-        let payment = (0..wallets).find_map(|_| self.payments.next(self.fork_id))?;
+        let payment = (0..wallets).find_map(|_| self.payments.next(|_| self.fork_id))?;
         Some((payment.transaction, payment.rival?))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitcoin::Transaction;
+use bitcoin::{OutPoint, Transaction};
 use schism_chaos::progress::{self, Due, Now, Progress};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Start, Step};
@@ -26,7 +26,6 @@ pub struct Play<'a, B> {
     payments: Payments,
     /// When the next payment is due, since the load started.
     next_payment: Option<Duration>,
-    fork_id: Option<u32>,
     /// Blocks mined and the greatest height when the schedule was last asked.
     seen: Option<(u64, u32)>,
 }
@@ -40,15 +39,19 @@ impl<'a, B: Backend> Play<'a, B> {
         let (rate, conflicting) = (experiment.load.transactions.0 / tempo.pace, experiment.load.conflicting.0);
         let mut payments = Payments::new(seed, &rules, &homes, rate, conflicting);
         let next_payment = payments.wait();
-        Self { run, experiment, tempo, progress, payments, next_payment, fork_id: rules.at(1).fork_id, seen: None }
+        Self { run, experiment, tempo, progress, payments, next_payment, seen: None }
     }
 
     /// Plays it to its end, or until it is interrupted. Nodes have `link_up` to find their first peers. `pose` adds the checks of `finally` once everything is healed,
-    /// given how many payments they will see.
+    /// given the homes that will pay once more.
     ///
     /// # Errors
     /// When a node could not be started or the timeline not be written.
-    pub async fn play(mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, usize)) -> Result<Progress, Broken> {
+    pub async fn play(
+        mut self,
+        link_up: Duration,
+        pose: impl FnOnce(&mut Checks, &[usize]),
+    ) -> Result<Progress, Broken> {
         match self.whole(link_up, pose).await {
             Err(Broken::Interrupted) => self.break_off().await?,
             ended => ended?,
@@ -64,13 +67,13 @@ impl<'a, B: Backend> Play<'a, B> {
         self.run.sample().await
     }
 
-    async fn whole(&mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, usize)) -> Result<(), Broken> {
+    async fn whole(&mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, &[usize])) -> Result<(), Broken> {
         self.run.start(link_up).await?;
         self.schedule().await?;
         let due = self.progress.finish();
         self.perform(due).await?;
         let payers = self.payers();
-        pose(&mut self.run.checks, payers.len());
+        pose(&mut self.run.checks, &payers);
         self.run.record(self.run.cluster.now(), None, Happening::Healed)?;
         self.finally(payers).await
     }
@@ -96,7 +99,8 @@ impl<'a, B: Backend> Play<'a, B> {
         let healed = self.run.now();
         let deadline = healed + pose::time_for_finally(self.experiment, self.tempo);
         for home in payers {
-            if let Some(payment) = self.payments.from_home(home, self.fork_id) {
+            let fork_id = fork_id(self.run, home);
+            if let Some(payment) = self.payments.from_home(home, fork_id, |coin| unspent(self.run.view(), home, coin)) {
                 self.submit(payment).await?;
             }
         }
@@ -146,12 +150,12 @@ impl<'a, B: Backend> Play<'a, B> {
 
     /// Submits what is due of the load.
     async fn pay(&mut self) -> Result<(), Broken> {
-        for txid in self.run.take_refused() {
-            self.payments.take_back(txid);
+        for (home, txid) in self.run.take_refused() {
+            self.payments.take_back(home, txid);
         }
         while let Some(due) = self.next_payment.filter(|due| *due <= self.run.now()) {
             self.next_payment = self.payments.wait().map(|wait| due + wait);
-            if let Some(payment) = self.payments.next(self.fork_id) {
+            if let Some(payment) = self.payments.next(|home| fork_id(self.run, home)) {
                 self.submit(payment).await?;
             }
         }
@@ -163,7 +167,7 @@ impl<'a, B: Backend> Play<'a, B> {
         let told = self.run.submit(payment.home, payment.transaction.clone(), intent).await?;
         match &payment.rival {
             Some(rival) => self.submit_elsewhere(payment.home, rival.clone()).await?,
-            None if !told => self.payments.take_back(payment.transaction.compute_txid()),
+            None if !told => self.payments.take_back(payment.home, payment.transaction.compute_txid()),
             None => {}
         }
         Ok(())
@@ -176,17 +180,26 @@ impl<'a, B: Backend> Play<'a, B> {
         Ok(())
     }
 
-    /// Homes that pay once more when all is healed, one on each former side, where a check asks whether payments work.
+    /// Homes that pay once more when all is healed, one on each former side and one among those who follow the same rules,
+    /// where a check asks whether payments work.
     fn payers(&mut self) -> Vec<usize> {
         if !self.experiment.finally.iter().any(|expectation| matches!(expectation.check, Check::Payment { .. })) {
             return Vec::new();
         }
-        let view = self.run.view();
-        let homes: Vec<usize> =
-            self.payments.homes().into_iter().filter(|&home| view.nodes()[home].expected()).collect();
-        let everyone = vec![homes.clone()];
-        let sides = if view.sides().is_empty() { &everyone } else { view.sides() };
-        sides.iter().filter_map(|side| homes.iter().copied().find(|home| side.contains(home))).collect()
+        let homes = self.payments.homes();
+        let homes: Vec<usize> = homes.into_iter().filter(|&home| self.run.view().nodes()[home].expected()).collect();
+        let mut opinions: Vec<Vec<usize>> = Vec::new();
+        for &home in &homes {
+            let rules = self.run.cluster().rules(home).clone();
+            match opinions.iter_mut().find(|alike| *self.run.cluster().rules(alike[0]) == rules) {
+                Some(alike) => alike.push(home),
+                None => opinions.push(vec![home]),
+            }
+        }
+        let sides = self.run.view().sides();
+        let sides = if sides.is_empty() { std::slice::from_ref(&homes) } else { sides };
+        let first = |side: &Vec<usize>, alike: &Vec<usize>| alike.iter().copied().find(|home| side.contains(home));
+        sides.iter().flat_map(|side| opinions.iter().filter_map(move |alike| first(side, alike))).collect()
     }
 
     /// A schedule that waits for something that never comes ends then.
@@ -198,6 +211,19 @@ impl<'a, B: Backend> Play<'a, B> {
     fn interval(&self) -> Duration {
         self.tempo.time(Length::Blocks(1.0))
     }
+}
+
+/// What a signature commits to, so that it holds in the block after this node's tip.
+fn fork_id<B: Backend>(run: &mut Run<B>, node: usize) -> Option<u32> {
+    let ledger = run.view().nodes()[node].ledger.as_ref();
+    let next = ledger.map_or(1, |ledger| ledger.tip.height + 1);
+    run.cluster().rules(node).at(next).fork_id
+}
+
+/// Whether a coin is on a node's best chain and nothing there has spent it.
+fn unspent(view: &View, node: usize, coin: &OutPoint) -> bool {
+    let (blocks, tip) = (view.blocks(), view.nodes()[node].tip);
+    tip.is_some_and(|tip| blocks.confirmed(&coin.txid, tip).is_some() && blocks.spender(coin, tip).is_none())
 }
 
 /// How long one step may take from the moment it could begin, were it to wait for nothing but time and blocks.

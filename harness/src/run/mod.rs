@@ -20,7 +20,7 @@ use std::time::Duration;
 use bitcoin::{Transaction, Txid};
 use schism_chaos::effect::Effect;
 use schism_chaos::progress::{Act, Verb};
-use schism_node::control::{Event, Question};
+use schism_node::control::{Dropped, Event, Question};
 
 use crate::backend::Backend;
 use crate::checks::{Checks, Finding, Measure, View};
@@ -43,7 +43,8 @@ pub struct Run<B> {
     onlooker: Onlooker,
     heights: Vec<TimelinePoint>,
     best_height: u32,
-    refused: Vec<Txid>,
+    /// Who refused, or let go as no longer valid, what was submitted there.
+    refused: Vec<(usize, Txid)>,
     unhealed: Vec<usize>,
     interrupt: Interrupt,
     /// Whether the interrupt has been heeded: what is left is to heal and to collect.
@@ -217,8 +218,8 @@ impl<B: Backend> Run<B> {
         Ok(told)
     }
 
-    /// Transactions that were submitted and refused since this was last asked.
-    pub fn take_refused(&mut self) -> Vec<Txid> {
+    /// Transactions that nodes refused to their users, or let go because of other rules, since this was last asked.
+    pub fn take_refused(&mut self) -> Vec<(usize, Txid)> {
         std::mem::take(&mut self.refused)
     }
 
@@ -258,8 +259,11 @@ impl<B: Backend> Run<B> {
                 tip: ledger.tip.hash.to_string()[56..].to_owned(),
             });
         }
-        if let Happening::Event(Event::TransactionRefused { txid, from: None, .. }) = &entry.what {
-            self.refused.push(*txid);
+        if let (Some(node), Happening::Event(event)) = (node, &entry.what)
+            && let Event::TransactionRefused { txid, from: None, .. }
+            | Event::TransactionDropped { txid, why: Dropped::Unmineable } = event
+        {
+            self.refused.push((node, *txid));
         }
         for finding in self.checks.feed(&entry) {
             self.timeline.write(&Entry { at: entry.at, node: finding.node, what: Happening::Found(finding) })?;

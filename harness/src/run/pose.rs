@@ -13,8 +13,8 @@ use crate::experiment::{Check, Expectation, Experiment, Scope};
 
 /// What checks are made of besides what the file says.
 pub struct Means {
-    /// The rules that most nodes follow.
-    pub rules: Arc<Rules>,
+    /// The rules that each node follows, in the order of `nodes`.
+    pub rules: Vec<Arc<Rules>>,
     /// How lengths become times.
     pub tempo: Tempo,
     /// The nodes, newcomers included.
@@ -30,6 +30,9 @@ pub fn from_the_start(checks: &mut Checks, experiment: &Experiment, means: &Mean
     // What fork choice and signatures mean is asked whether a file says so or not.
     checks.pose(Box::new(checks::MostWork::default()));
     checks.pose(Box::new(checks::NoForgery::default()));
+    if let Some(own_side) = checks::OwnSide::of(&means.rules) {
+        checks.pose(Box::new(own_side));
+    }
     for expectation in &experiment.always {
         checks.pose(means.check(expectation, false, 0));
     }
@@ -38,9 +41,12 @@ pub fn from_the_start(checks: &mut Checks, experiment: &Experiment, means: &Mean
     }
 }
 
-/// Poses the checks of payments, of which so many will be made; just before the healing is recorded.
-pub fn payments(checks: &mut Checks, experiment: &Experiment, means: &Means, count: usize) {
+/// Poses the checks of payments, of which one will be made at each of these homes; just before the healing is recorded.
+/// A check of some nodes waits for what is paid among them.
+pub fn payments(checks: &mut Checks, experiment: &Experiment, means: &Means, homes: &[usize]) {
     for expectation in experiment.finally.iter().filter(|expectation| is_payment(expectation)) {
+        let of = means.of(expectation);
+        let count = homes.iter().filter(|&&home| of.holds(home)).count();
         checks.pose(means.check(expectation, true, count));
     }
 }
@@ -50,8 +56,13 @@ fn is_payment(expectation: &Expectation) -> bool {
 }
 
 impl Means {
+    /// Of whom something is asked.
+    fn of(&self, expectation: &Expectation) -> Of {
+        expectation.of.as_ref().map_or(Of::Everyone, |selector| Of::Nodes(self.draw(selector)))
+    }
+
     fn check(&self, expectation: &Expectation, finally: bool, payments: usize) -> Box<dyn checks::Check> {
-        let of = expectation.of.as_ref().map_or(Of::Everyone, |selector| Of::Nodes(self.draw(selector)));
+        let of = self.of(expectation);
         let tempo = self.tempo;
         match &expectation.check {
             Check::Agreement => Box::new(checks::Agreement::of(of)),
@@ -66,7 +77,7 @@ impl Means {
                 Box::new(checks::ChainGrowth::new(at_least.0, tempo.time(*over), tempo, finally).among(of))
             }
             Check::ChainQuality { at_least, over } => Box::new(checks::ChainQuality::new(at_least.0, *over).among(of)),
-            Check::Supply => Box::new(checks::Supply::new(self.rules.clone()).among(of)),
+            Check::Supply => Box::new(checks::Supply::new(self.rules[0].clone()).among(of)),
             Check::NoDoubleSpend => Box::new(checks::NoDoubleSpend::default().among(of)),
             Check::NoLostConfirmed { depth } => Box::new(checks::NoLostConfirmed::new(*depth, of)),
             Check::PoolAgreement { within } => Box::new(checks::PoolAgreement::new(of, *within, tempo)),

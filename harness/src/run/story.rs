@@ -289,7 +289,7 @@ impl<B: Backend> Story<B> {
 
     fn payment(&mut self, node: &str, position: usize) -> Result<Transaction, Failed> {
         let no_coin = || Failed::Node { node: node.to_owned(), what: "is no home of a wallet with a coin".into() };
-        Ok(self.payments.from_home(position, None).ok_or_else(no_coin)?.transaction)
+        Ok(self.payments.from_home(position, None, |_| true).ok_or_else(no_coin)?.transaction)
     }
 
     fn position(&mut self, node: &str) -> Result<usize, Failed> {

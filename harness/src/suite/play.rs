@@ -198,7 +198,7 @@ async fn perform<B: PlaceOfNodes>(
 ) -> Result<Outcome, Broken> {
     let (seed, pace) = (experiment.seed, orders.pace);
     let blueprint = Blueprint::of(&experiment.topology, experiment.plan(seed), seed, pace);
-    let rules = blueprint.places[0].rules.clone();
+    let rules: Vec<_> = blueprint.places.iter().map(|place| place.rules.clone()).collect();
     let mut cluster = Cluster::new(backend, blueprint);
     let nodes = cluster.described(|_| 0);
     let mut present = nodes.clone();
@@ -207,18 +207,18 @@ async fn perform<B: PlaceOfNodes>(
             node.state = NodeState::Alive;
         }
     }
-    let mut view = View::new(&present, cluster.wiring(), &rules.genesis);
+    let mut view = View::new(&present, cluster.wiring(), &rules[0].genesis);
     for node in 0..nodes.len() {
         view.introduce(node, cluster.backend().peer(node));
     }
-    let tempo = Tempo { interval: rules.interval.div_f64(pace), pace };
+    let tempo = Tempo { interval: rules[0].interval.div_f64(pace), pace };
     let means = Means { rules, tempo, nodes, seed, grace: orders.grace };
     let mut checks = Checks::new(view);
     pose::from_the_start(&mut checks, experiment, &means);
     let mut run = Run::new(cluster, checks, out, show);
     run.never_heal(orders.unhealed);
     run.heed(orders.interrupt);
-    let payments = |checks: &mut Checks, count| pose::payments(checks, experiment, &means, count);
+    let payments = |checks: &mut Checks, homes: &[usize]| pose::payments(checks, experiment, &means, homes);
     let progress = Play::new(&mut run, experiment, tempo, seed).play(orders.link_up, payments).await?;
     run.cluster().count().await;
     let evidence = run.evidence(&progress);
