@@ -67,6 +67,11 @@ pub fn allocations(seed: u64) -> Vec<Allocation> {
         .collect()
 }
 
+/// What pays to each wallet of this seed.
+pub fn wallets(seed: u64) -> Vec<ScriptBuf> {
+    (0..WALLETS).map(|index| script(&sign::key_from(seed, index))).collect()
+}
+
 fn script(key: &SecretKey) -> ScriptBuf {
     template::pay_to_witness_key_hash(&sign::public(key))
 }

@@ -82,6 +82,8 @@ pub enum Intent {
     Payment,
     /// One of several that spend the same coin: at most one of them may be confirmed.
     Conflicting,
+    /// A payment that was confirmed on one side of a fork, once more on the other side.
+    Replayed,
     /// Its signatures do not hold: it must never be taken, by anyone.
     Forged,
 }
@@ -168,6 +170,7 @@ fn load_body(load: &Load) -> serde_json::Value {
             let intent = match intent {
                 Intent::Payment => "payment",
                 Intent::Conflicting => "conflicting",
+                Intent::Replayed => "replayed",
                 Intent::Forged => "forged",
             };
             json!({ "load": "submitted", "txid": transaction.compute_txid(), "intent": intent })

@@ -23,6 +23,7 @@ mod no_lost_confirmed;
 mod own_side;
 mod payment;
 mod pool_agreement;
+mod replay;
 mod served;
 mod standing;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use no_lost_confirmed::NoLostConfirmed;
 pub use own_side::OwnSide;
 pub use payment::Payment;
 pub use pool_agreement::PoolAgreement;
+pub use replay::Replay;
 pub use served::Served;
 pub use standing::{Of, Standing};
 pub use supply::Supply;

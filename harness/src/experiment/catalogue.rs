@@ -27,7 +27,7 @@ impl CheckWord {
 }
 
 /// Every check, safety first.
-pub const CHECKS: [CheckWord; 13] = [
+pub const CHECKS: [CheckWord; 14] = [
     CheckWord {
         name: "agreement",
         always: true,
@@ -112,6 +112,15 @@ pub const CHECKS: [CheckWord; 13] = [
         finally: true,
         explain: "Newcomers were served the blocks they lacked, by so many or by these, and in time.",
         said: "served: { to: late-0, by_at_least: 3 }, or { to: late-1, by: late-0, while_syncing: true }",
+    },
+    CheckWord {
+        name: "replay",
+        always: false,
+        finally: true,
+        explain: "Payments confirmed on one side of a fork and submitted on the other (`load: { replay: { from: group:old, \
+                  to: group:new } }`) are all refused for their signatures, or confirmed there too: it says how many were \
+                  submitted, accepted, refused and confirmed, and what that cost each wallet.",
+        said: "replay: refused, or { confirmed: 20 }",
     },
     CheckWord {
         name: "limits",

@@ -93,8 +93,19 @@ pub enum Check {
         /// Whether the first body must have come while the server itself was still behind.
         while_syncing: bool,
     },
+    /// Finally: what became of payments that were submitted on the other side of a fork.
+    Replay(Replayed),
     /// Finally: figures of the whole run stay below these.
     Limits(Limits),
+}
+
+/// What should become of payments that are submitted on the other side of a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// Every one is refused because of its signature.
+    Refused,
+    /// So many at least are confirmed there, too.
+    Confirmed(u32),
 }
 
 impl Check {
@@ -113,6 +124,7 @@ impl Check {
             Self::Converged { .. } => "converged",
             Self::Payment { .. } => "payment",
             Self::Served { .. } => "served",
+            Self::Replay(_) => "replay",
             Self::Limits(_) => "limits",
         }
     }

@@ -13,6 +13,18 @@ pub struct Load {
     pub conflicting: Share,
     /// Where they are submitted, drawn for each payment.
     pub from: Selector,
+    /// What is done with payments of one side of a fork on the other.
+    pub replay: Option<Replay>,
+}
+
+/// Payments that were confirmed on one side of a fork are submitted on the other, as they are, as soon as their coins can
+/// be spent there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// At whom they were made.
+    pub from: Selector,
+    /// At whom they are submitted again, in turns.
+    pub to: Selector,
 }
 
 /// By what every interval and length is multiplied, per backend: 0.1 is ten times as fast.

@@ -10,8 +10,8 @@ mod read;
 mod tests;
 
 pub use catalogue::{CHECKS, CheckWord, said};
-pub use expect::{Check, Control, Expectation, Limits, Percentiles, Scope, Without};
-pub use load::{Load, Pace};
+pub use expect::{Check, Control, Expectation, Limits, Percentiles, Replayed, Scope, Without};
+pub use load::{Load, Pace, Replay};
 pub use read::Combination;
 
 use std::path::PathBuf;

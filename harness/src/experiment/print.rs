@@ -4,7 +4,7 @@ use schism_chaos::quantity::{Length, Pause};
 use schism_chaos::schedule::{Lasting, Moment, Start, Step};
 use schism_chaos::selector::Selector;
 
-use super::{Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Scope, kinds};
+use super::{Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Replay, Replayed, Scope, kinds};
 use crate::yaml::{Node, Printed, list, map, text};
 
 impl Experiment {
@@ -37,7 +37,12 @@ fn print_load(load: &Load) -> Printed {
         ("transactions", Some(text(load.transactions))),
         ("conflicting", Some(text(load.conflicting))),
         ("from", Some(text(&load.from))),
+        ("replay", load.replay.as_ref().map(print_replay)),
     ])
+}
+
+fn print_replay(replay: &Replay) -> Printed {
+    map([("from", Some(text(&replay.from))), ("to", Some(text(&replay.to)))])
 }
 
 fn print_step(step: &Step) -> Printed {
@@ -136,6 +141,8 @@ fn print_check(check: &Check) -> (String, Printed) {
             ("by", by.as_ref().map(text)),
             ("while_syncing", Some((*while_syncing).into())),
         ]),
+        Check::Replay(Replayed::Refused) => text("refused"),
+        Check::Replay(Replayed::Confirmed(least)) => map([("confirmed", Some((*least).into()))]),
         Check::Limits(limits) => print_limits(limits),
     };
     (check.name().to_owned(), printed)

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use bitcoin::{OutPoint, Transaction};
+use bitcoin::Transaction;
 use schism_chaos::progress::{self, Due, Now, Progress};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Start, Step};
 
+use super::replay::{Replaying, unspent};
 use super::{Broken, Run, pose};
 use crate::backend::Backend;
 use crate::checks::{Checks, Tempo, View};
@@ -26,6 +27,7 @@ pub struct Play<'a, B> {
     payments: Payments,
     /// When the next payment is due, since the load started.
     next_payment: Option<Duration>,
+    replay: Option<Replaying>,
     /// Blocks mined and the greatest height when the schedule was last asked.
     seen: Option<(u64, u32)>,
 }
@@ -39,7 +41,8 @@ impl<'a, B: Backend> Play<'a, B> {
         let (rate, conflicting) = (experiment.load.transactions.0 / tempo.pace, experiment.load.conflicting.0);
         let mut payments = Payments::new(seed, &rules, &homes, rate, conflicting);
         let next_payment = payments.wait();
-        Self { run, experiment, tempo, progress, payments, next_payment, seen: None }
+        let replay = experiment.load.replay.as_ref().map(|replay| Replaying::of(replay, run, seed));
+        Self { run, experiment, tempo, progress, payments, next_payment, replay, seen: None }
     }
 
     /// Plays it to its end, or until it is interrupted. Nodes have `link_up` to find their first peers. `pose` adds the checks of `finally` once everything is healed,
@@ -159,10 +162,17 @@ impl<'a, B: Backend> Play<'a, B> {
                 self.submit(payment).await?;
             }
         }
+        let due = self.replay.as_mut().map(|replay| replay.due(self.run));
+        for (node, transaction) in due.into_iter().flatten() {
+            self.run.submit(node, transaction, Intent::Replayed).await?;
+        }
         Ok(())
     }
 
     async fn submit(&mut self, payment: Payment) -> Result<(), Broken> {
+        if let Some(replay) = self.replay.as_mut().filter(|_| payment.rival.is_none()) {
+            replay.note(&payment);
+        }
         let intent = if payment.rival.is_some() { Intent::Conflicting } else { Intent::Payment };
         let told = self.run.submit(payment.home, payment.transaction.clone(), intent).await?;
         match &payment.rival {
@@ -218,12 +228,6 @@ fn fork_id<B: Backend>(run: &mut Run<B>, node: usize) -> Option<u32> {
     let ledger = run.view().nodes()[node].ledger.as_ref();
     let next = ledger.map_or(1, |ledger| ledger.tip.height + 1);
     run.cluster().rules(node).at(next).fork_id
-}
-
-/// Whether a coin is on a node's best chain and nothing there has spent it.
-fn unspent(view: &View, node: usize, coin: &OutPoint) -> bool {
-    let (blocks, tip) = (view.blocks(), view.nodes()[node].tip);
-    tip.is_some_and(|tip| blocks.confirmed(&coin.txid, tip).is_some() && blocks.spender(coin, tip).is_none())
 }
 
 /// How long one step may take from the moment it could begin, were it to wait for nothing but time and blocks.

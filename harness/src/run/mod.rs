@@ -5,12 +5,14 @@
 //! - [`story`]: the same words for tests written in Rust.
 //! - [`pose`]: which checks are asked.
 //! - [`proof`]: counters before, during and after each fault, for the evidence.
+//! - `replay`: payments of one side of a fork that are submitted on the other.
 //! - [`outcome`]: what it all adds up to.
 
 pub mod experiment;
 pub mod outcome;
 pub mod pose;
 pub mod proof;
+mod replay;
 pub mod story;
 
 use std::io::{self, Write};

@@ -10,6 +10,7 @@ use schism_node::chain::Rules;
 
 use crate::checks::{self, Checks, Of, Tempo};
 use crate::experiment::{Check, Expectation, Experiment, Scope};
+use crate::payments;
 
 /// What checks are made of besides what the file says.
 pub struct Means {
@@ -100,6 +101,7 @@ impl Means {
                 let by = by.as_ref().map(|by| self.draw(by));
                 Box::new(checks::Served::new(self.draw(to), *by_at_least, by, *while_syncing))
             }
+            Check::Replay(asked) => Box::new(checks::Replay::new(*asked, payments::wallets(self.seed))),
             Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo).among(of)),
         }
     }

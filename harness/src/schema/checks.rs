@@ -38,6 +38,7 @@ pub(super) struct Finally {
     converged: Option<Some<Converged>>,
     payment: Option<Some<Payment>>,
     served: Option<Some<Served>>,
+    replay: Option<Some<Either<Replayed, Drained>>>,
     limits: Option<Some<Limits>>,
     /// Asked of some nodes only, by selector.
     only: Option<BTreeMap<String, Finally>>,
@@ -137,6 +138,20 @@ struct Served {
     by: Option<Selector>,
     /// Whether the first body came while the server was itself still behind.
     while_syncing: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Replayed {
+    Refused,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Drained {
+    /// Payments confirmed on both sides, at least.
+    #[schemars(range(min = 1))]
+    confirmed: u32,
 }
 
 #[derive(JsonSchema)]

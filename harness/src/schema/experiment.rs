@@ -119,6 +119,17 @@ struct Load {
     conflicting: Option<Share>,
     /// Where they are submitted.
     from: Option<Selector>,
+    /// Payments confirmed on one side of a fork are submitted on the other.
+    replay: Option<Replay>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Replay {
+    /// Where they were made.
+    from: Selector,
+    /// Where they are submitted again.
+    to: Selector,
 }
 
 #[derive(JsonSchema)]

@@ -6,7 +6,7 @@ use schism_chaos::quantity::{Length, Share, Size};
 use schism_chaos::selector::Selector;
 
 use super::faults::Scope;
-use crate::experiment::{CHECKS, Check, CheckWord, Expectation, Limits, Percentiles, Scope as Within};
+use crate::experiment::{CHECKS, Check, CheckWord, Expectation, Limits, Percentiles, Replayed, Scope as Within};
 use crate::yaml::{Context, Entry, Node, Value};
 
 /// Under which key a check stands.
@@ -69,6 +69,10 @@ fn refuse_what_a_run_has(context: &Context, entry: &Entry) {
     if entry.key == "served" {
         let help = "move it out of `only`, and say whom it is about with `to`".to_owned();
         context.wrong(entry.at, "`served` says itself to whom", Some(help));
+    }
+    if entry.key == "replay" {
+        let help = "move it out of `only`, and say whom it is about with `load: { replay: … }`".to_owned();
+        context.wrong(entry.at, "the load says who replays", Some(help));
     }
     if entry.key != "limits" {
         return;
@@ -144,8 +148,19 @@ fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Op
         }
         "converged" => read_converged(context, node),
         "payment" => read_payment(context, node, scope),
+        "replay" => read_replay(context, node).map(Check::Replay),
         _ => read_served(context, node, scope),
     }
+}
+
+fn read_replay(context: &Context, node: &Node) -> Option<Replayed> {
+    if node.as_text().is_some() {
+        return context.word(node, "end of a replay", &[("refused", Replayed::Refused)]);
+    }
+    let fields = context.map(node, "a `replay`")?;
+    let confirmed = fields.required("confirmed", Context::count);
+    fields.finish();
+    confirmed.map(Replayed::Confirmed)
 }
 
 /// `true`, and nothing else: a check that is not wanted is left out.

@@ -5,7 +5,7 @@ use schism_chaos::selector::{Amount, Selector, Set};
 
 use super::{checks, faults, sane};
 use crate::claim;
-use crate::experiment::{Control, Experiment, Load, Pace, Without};
+use crate::experiment::{Control, Experiment, Load, Pace, Replay, Without};
 use crate::report::Verdict;
 use crate::topology;
 use crate::yaml::{Context, Node, Value};
@@ -66,7 +66,7 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
 impl Default for Load {
     fn default() -> Self {
         let from = Selector { amount: Amount::All, among: vec![Set::Everyone] };
-        Self { transactions: Rate(0.0), conflicting: Share(0.0), from }
+        Self { transactions: Rate(0.0), conflicting: Share(0.0), from, replay: None }
     }
 }
 
@@ -76,8 +76,17 @@ fn read_load(context: &Context, node: &Node, scope: &faults::Scope) -> Option<Lo
     let transactions = fields.required("transactions", Context::quantity::<Rate>);
     let conflicting = fields.or("conflicting", absent.conflicting, Context::quantity::<Share>);
     let from = fields.or("from", absent.from, |context, node| scope.selector(context, node));
+    let replay = fields.optional("replay", |context, node| read_replay(context, node, scope));
     fields.finish();
-    Some(Load { transactions: transactions?, conflicting: conflicting?, from: from? })
+    Some(Load { transactions: transactions?, conflicting: conflicting?, from: from?, replay: replay? })
+}
+
+fn read_replay(context: &Context, node: &Node, scope: &faults::Scope) -> Option<Replay> {
+    let fields = context.map(node, "a replay")?;
+    let from = fields.required("from", |context, node| scope.selector(context, node));
+    let to = fields.required("to", |context, node| scope.selector(context, node));
+    fields.finish();
+    Some(Replay { from: from?, to: to? })
 }
 
 fn read_pace(context: &Context, node: &Node) -> Option<Pace> {
