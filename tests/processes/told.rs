@@ -57,6 +57,7 @@ async fn a_frozen_process_says_nothing(mut story: Story<Processes>) -> Result<()
 async fn the_kernel_obeys(mut story: Story<Processes>) -> Result<(), story::Failed> {
     story.start().await?;
     let start = count(&mut story).await;
+    story.wait_until("two blocks", seconds(600), |view| view.mined() >= 2).await?;
     let cut = story.partition(&["miner-0"]).await?;
     let during = count(&mut story).await;
     story.pass(seconds(100)).await?;

@@ -30,8 +30,11 @@ impl<T: Ord + Copy> Recent<T> {
 
     /// Forgets some of them.
     pub fn forget(&mut self, things: &BTreeSet<T>) {
-        self.order.retain(|noted| !things.contains(noted));
-        self.known.retain(|noted| !things.contains(noted));
+        let before = self.known.len();
+        things.iter().for_each(|thing| drop(self.known.remove(thing)));
+        if self.known.len() < before {
+            self.order.retain(|noted| self.known.contains(noted));
+        }
     }
 
     /// Whether it was noted lately.
