@@ -31,7 +31,9 @@ impl<T: Ord + Copy> Recent<T> {
     /// Forgets some of them.
     pub fn forget(&mut self, things: &BTreeSet<T>) {
         let before = self.known.len();
-        things.iter().for_each(|thing| drop(self.known.remove(thing)));
+        for thing in things {
+            self.known.remove(thing);
+        }
         if self.known.len() < before {
             self.order.retain(|noted| self.known.contains(noted));
         }
