@@ -80,7 +80,7 @@ async fn the_kernel_obeys(mut story: Story<Processes>) -> Result<(), story::Fail
     // A frame is counted when it comes and its delay when it goes on, so that one or two of the last are not in the sum.
     // None is early, though a busy machine may be late; without the fault none takes near as long.
     let mean = |counters: LinkCounters| counters.travel.div_f64(counters.carried.max(1) as f64);
-    assert!(mean(slowed) >= by.mul_f64(0.95) && mean(again) < by / 2, "{slowed:?} {again:?}");
+    assert!(mean(slowed) >= by.mul_f64(0.95) && mean(again) < by, "{slowed:?} {again:?}");
     Ok(())
 }
 

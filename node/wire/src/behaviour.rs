@@ -17,7 +17,7 @@ use crate::limits::{HANDSHAKES, Limits, STREAMS_PER_CONNECTION};
 use crate::traffic::Traffic;
 use crate::wire::Settings;
 
-/// Between two pings: they measure the way, they do not guard it (the transport notices what is dead).
+/// Between two pings: they measure the way, and find the peer that stands still behind an open connection.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the answer to one may take.
 const PING_TIME: Duration = Duration::from_secs(15);
