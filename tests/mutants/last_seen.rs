@@ -1,23 +1,17 @@
 //! Last seen: nodes that say they follow the last seen of two blocks with equal work. Where the link is slow, miners find
 //! siblings, and `most_work` sees a node leave its tip for no more work.
-//!
-//! No actor or surrounding can make an honest ledger leave its tip for a sibling, so the ledger itself stays honest here
-//! and only what the node says of it is changed: every sibling in the story is a block that this node really stored.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::BlockHash;
 use schism::backend::mutation::Mutation;
 use schism::checks::MostWork;
 use schism::run::story::{Failed, Story, seconds};
 use schism_chaos::fault::{Fault, Links};
 use schism_node::Surroundings;
-use schism_node::chain::Tip;
-use schism_node::control::{Event, LedgerState};
 
 use super::Mutant;
+use super::fickle::follows_the_last_seen;
 use super::scene::{PAIR, Small};
 
 pub const MUTANT: Mutant = Mutant {
@@ -46,44 +40,6 @@ struct LastSeen;
 
 impl Mutation for LastSeen {
     fn surroundings(&self, surroundings: Surroundings) -> Surroundings {
-        let (fickle, honest) = (Mutex::new(Fickle::default()), surroundings.events);
-        let events = move |event: Event| {
-            let moved = fickle.lock().unwrap_or_else(PoisonError::into_inner).hear(&event);
-            honest(event);
-            if let Some(moved) = moved {
-                honest(moved);
-            }
-        };
-        Surroundings { events: Arc::new(events), ..surroundings }
-    }
-}
-
-/// Follows what a node says and invents its moves to siblings.
-#[derive(Default)]
-struct Fickle {
-    ledger: Option<LedgerState>,
-    parents: BTreeMap<BlockHash, BlockHash>,
-}
-
-impl Fickle {
-    fn hear(&mut self, event: &Event) -> Option<Event> {
-        match event {
-            Event::Started { ledger } | Event::TipChanged { ledger, .. } => {
-                self.ledger = Some(ledger.clone());
-                None
-            }
-            Event::BlockStored { hash, parent, height, work, .. } => {
-                self.parents.insert(*hash, *parent);
-                let ledger = self.ledger.as_mut()?;
-                let left = ledger.tip;
-                if left.work != *work || self.parents.get(&left.hash) != Some(parent) {
-                    return None;
-                }
-                ledger.tip = Tip { hash: *hash, height: *height, work: *work, time: left.time };
-                let (disconnected, connected) = (vec![left.hash], vec![*hash]);
-                Some(Event::TipChanged { ledger: ledger.clone(), disconnected, connected })
-            }
-            _ => None,
-        }
+        follows_the_last_seen(surroundings)
     }
 }

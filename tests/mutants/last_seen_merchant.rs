@@ -1,22 +1,18 @@
 //! A merchant whose node says that it follows the last seen of two branches with equal work. An attacker that tells its
 //! branch at a tie wins nothing from honest nodes, so the strict table holds all the same; from this one it does.
-//!
-//! As in `last_seen`, no actor can make an honest ledger leave its tip for no more work: what its node says is changed.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bitcoin::BlockHash;
 use schism::backend::mutation::Mutation;
 use schism::claim::judge::judge;
 use schism::claim::part::{Part, hold};
 use schism::experiment::Experiment;
 use schism::report::Verdict;
 use schism_chaos::simulation::Fidelity;
-use schism_node::control::{Event, LedgerState};
 use schism_node::{NodeConfig, Surroundings};
 
+use super::fickle::follows_the_last_seen;
 use super::{Mutant, scene};
 
 pub const MUTANT: Mutant = Mutant {
@@ -65,60 +61,8 @@ impl Mutation for LastSeen {
         if !*lock(&self.merchant) {
             return surroundings;
         }
-        let (fickle, honest) = (Mutex::new(Fickle::default()), surroundings.events);
-        let events = move |event: Event| {
-            let moved = lock(&fickle).hear(&event);
-            honest(event);
-            if let Some(moved) = moved {
-                honest(moved);
-            }
-        };
-        Surroundings { events: Arc::new(events), ..surroundings }
+        follows_the_last_seen(surroundings)
     }
-}
-
-/// Follows what a node says and invents its moves to branches of equal work.
-#[derive(Default)]
-struct Fickle {
-    ledger: Option<LedgerState>,
-    parents: BTreeMap<BlockHash, BlockHash>,
-}
-
-impl Fickle {
-    fn hear(&mut self, event: &Event) -> Option<Event> {
-        match event {
-            Event::Started { ledger } | Event::TipChanged { ledger, .. } => self.ledger = Some(ledger.clone()),
-            Event::BlockStored { hash, parent, height, work, .. } => {
-                self.parents.insert(*hash, *parent);
-                let ledger = self.ledger.as_mut()?;
-                let left = ledger.tip;
-                if left.work != *work || left.hash == *hash {
-                    return None;
-                }
-                (ledger.tip.hash, ledger.tip.height) = (*hash, *height);
-                let (disconnected, mut connected) = apart(&self.parents, left.hash, *hash)?;
-                connected.reverse();
-                return Some(Event::TipChanged { ledger: ledger.clone(), disconnected, connected });
-            }
-            _ => {}
-        }
-        None
-    }
-}
-
-/// The blocks of two chains of equal length down to where they meet, tips first.
-fn apart(
-    parents: &BTreeMap<BlockHash, BlockHash>,
-    mut one: BlockHash,
-    mut other: BlockHash,
-) -> Option<(Vec<BlockHash>, Vec<BlockHash>)> {
-    let (mut ones, mut others) = (Vec::new(), Vec::new());
-    while one != other {
-        ones.push(one);
-        others.push(other);
-        (one, other) = (*parents.get(&one)?, *parents.get(&other)?);
-    }
-    Some((ones, others))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,6 @@
 //! Mutants: clusters of nodes with one thing wrong, each kept to see one check turn red. The same without it passes.
 
+mod fickle;
 mod forgets_freed;
 mod forgets_undo;
 mod hardly_mines;

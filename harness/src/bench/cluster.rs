@@ -10,12 +10,12 @@ use schism_chaos::simulation::verifier::Checked;
 use schism_chaos::simulation::{Settings, Simulation, simulate};
 use schism_node::control::{Event, Question};
 
-use super::{Figure, Measured, SEED};
+use super::{Figure, Measured, SEED, group};
 use crate::backend::simulated::Simulated;
 use crate::backend::{Backend, Heard};
 use crate::cluster::{Blueprint, Cluster};
 use crate::payments::{Payment, Payments};
-use crate::topology::{ChainRules, Group, LinkClass, Overlay, Topology};
+use crate::topology::{LinkClass, Overlay, Topology};
 
 /// Outbound connections each node seeks.
 const DEGREE: u32 = 6;
@@ -234,25 +234,6 @@ fn figures(
 
 /// Nodes that find each other, half of them miners.
 fn topology(nodes: usize) -> Topology {
-    let group = |name: &str, count: usize, role| Group {
-        name: name.to_owned(),
-        count: count as u32,
-        role,
-        hash_power: None,
-        regions: Vec::new(),
-        starts: None,
-        peers: None,
-        rejects: Vec::new(),
-        adversary: None,
-    };
-    Topology {
-        name: format!("bench-{nodes}"),
-        about: String::new(),
-        chain: ChainRules::default(),
-        hash_rate: None,
-        groups: vec![group("miner", nodes / 2, Role::Miner), group("full", nodes - nodes / 2, Role::Full)],
-        overlay: Overlay::Unstructured { degree: DEGREE },
-        link: LinkClass::default(),
-        regions: Vec::new(),
-    }
+    let groups = vec![group("miner", nodes / 2, Role::Miner), group("full", nodes - nodes / 2, Role::Full)];
+    super::topology(nodes, groups, Overlay::Unstructured { degree: DEGREE }, LinkClass::default())
 }

@@ -16,7 +16,10 @@ pub mod sync;
 
 pub use part::{Measured, Part};
 
+use schism_chaos::selector::Role;
 use serde::{Deserialize, Serialize};
+
+use crate::topology::{ChainRules, Group, LinkClass, Overlay, Topology};
 
 /// Sizes of clusters measured where nothing else is asked for.
 pub const SIZES: [usize; 5] = [10, 50, 100, 300, 1_000];
@@ -49,6 +52,35 @@ impl Figure {
 
     fn of(nodes: usize, name: &str, value: f64, unit: &str) -> Self {
         Self { nodes: Some(nodes), ..Self::new(name, value, unit) }
+    }
+}
+
+/// A cluster to measure, by the lab's rules.
+fn topology(nodes: usize, groups: Vec<Group>, overlay: Overlay, link: LinkClass) -> Topology {
+    Topology {
+        name: format!("bench-{nodes}"),
+        about: String::new(),
+        chain: ChainRules::default(),
+        hash_rate: None,
+        groups,
+        overlay,
+        link,
+        regions: Vec::new(),
+    }
+}
+
+/// So many nodes alike.
+fn group(name: &str, count: usize, role: Role) -> Group {
+    Group {
+        name: name.to_owned(),
+        count: count as u32,
+        role,
+        hash_power: None,
+        regions: Vec::new(),
+        starts: None,
+        peers: None,
+        rejects: Vec::new(),
+        adversary: None,
     }
 }
 

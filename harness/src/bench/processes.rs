@@ -9,11 +9,11 @@ use schism_chaos::selector::Role;
 use schism_chaos::simulation::Stopwatch;
 use schism_node::control::{Event, Question};
 
-use super::{Figure, SEED};
+use super::{Figure, SEED, group};
 use crate::backend::process::{Processes, Settings};
 use crate::backend::{Backend, Heard};
 use crate::cluster::{Blueprint, Cluster};
-use crate::topology::{ChainRules, Group, LinkClass, Overlay, Topology};
+use crate::topology::{LinkClass, Overlay, Topology};
 
 /// Nodes of the large cluster.
 const MANY: u32 = 50;
@@ -95,7 +95,7 @@ async fn ring() -> Result<Vec<Figure>, String> {
 
 impl Quiet {
     async fn start(nodes: u32, overlay: Overlay) -> Result<Self, String> {
-        let topology = topology(nodes, overlay);
+        let topology = topology(nodes as usize, overlay);
         let mut blueprint = Blueprint::of(&topology, topology.plan(SEED), SEED, 1.0);
         blueprint.places.iter_mut().for_each(|place| place.hashes_per_second = 0.0);
         let settings = Settings { seed: SEED, pace: 1.0, gated: false, folder: None };
@@ -146,27 +146,7 @@ impl Quiet {
     }
 }
 
-fn topology(nodes: u32, overlay: Overlay) -> Topology {
+fn topology(nodes: usize, overlay: Overlay) -> Topology {
     let link = LinkClass { latency: Duration::ZERO, jitter: Duration::ZERO, bandwidth: None, ..LinkClass::default() };
-    let group = Group {
-        name: "node".to_owned(),
-        count: nodes,
-        role: Role::Miner,
-        hash_power: None,
-        regions: Vec::new(),
-        starts: None,
-        peers: None,
-        rejects: Vec::new(),
-        adversary: None,
-    };
-    Topology {
-        name: format!("bench-{nodes}"),
-        about: String::new(),
-        chain: ChainRules::default(),
-        hash_rate: None,
-        groups: vec![group],
-        overlay,
-        link,
-        regions: Vec::new(),
-    }
+    super::topology(nodes, vec![group("node", nodes, Role::Miner)], overlay, link)
 }
