@@ -10,18 +10,18 @@ mod interrupt;
 mod kept;
 mod mutants;
 mod plants;
-mod processes;
+mod real;
 mod stories;
 mod tell;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Some(ended) = processes::as_part_of_a_cluster() {
+    if let Some(ended) = real::as_part_of_a_cluster() {
         return ended;
     }
-    if let Ok(trial) = std::env::var(processes::TRIAL) {
-        return processes::in_this_process(&trial);
+    if let Ok(trial) = std::env::var(real::TRIAL) {
+        return real::in_this_process(&trial);
     }
     if let Ok(story) = std::env::var(tell::STORY) {
         return tell::in_this_process(&story, stories::ALL);
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         .chain(interrupt::trials())
         .chain(kept::trials())
         .chain(plants::trials())
-        .chain(processes::trials())
+        .chain(real::trials())
         .chain(attacks::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -6,7 +6,9 @@ use std::fs;
 
 use schism_chaos::catalogue::CATALOGUE;
 
-use super::process::{Processes, Settings};
+use super::container::Containers;
+use super::process::Processes;
+use super::real::Settings;
 use crate::experiment::Experiment;
 use crate::suite;
 use crate::supervisor::filter::Queueing;
@@ -26,7 +28,7 @@ pub enum Can {
     },
 }
 
-/// What this machine's kernel was found to offer, by asking it.
+/// What the kernel under a backend was found to offer, by asking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// How frames come to the delay line; nothing: they cannot.
@@ -39,12 +41,19 @@ impl Offer {
     /// # Errors
     /// Why no such place can be made, and what would help.
     pub fn of_this_kernel() -> Result<Self, String> {
-        let settings = Settings { seed: 0, pace: 1.0, gated: false, folder: None };
-        let asked = Processes::new(settings).and_then(Processes::offer);
+        let asked = Processes::new(anything()).and_then(Processes::offer);
         asked.map_err(|why| format!("{why}; {}", remedy()))
     }
 
-    /// Whether the process backend can do this kind of fault here.
+    /// The same in a container: the engine may be on another machine.
+    ///
+    /// # Errors
+    /// Why there is no engine or what it refuses, and what would help.
+    pub fn of_the_engine() -> Result<Self, String> {
+        Containers::new(anything()).and_then(Containers::offer)
+    }
+
+    /// Whether a real backend can do this kind of fault there.
     pub fn can(self, fault: &str) -> Can {
         match fault {
             "partition" | "cut" | "isolate" | "flap" => Can::By("nftables drops what arrives"),
@@ -52,7 +61,7 @@ impl Offer {
             "freeze" => Can::By("SIGSTOP"),
             "clock_skew" => Can::By("the node's own clock"),
             "slow" | "drop" | "hold" => Can::By("gates between the node's actors"),
-            "join" => Can::By("a process more"),
+            "join" => Can::By("a machine more"),
             _ => Can::By("SIGKILL"),
         }
     }
@@ -96,13 +105,12 @@ pub fn simulated(fault: &str) -> Can {
     })
 }
 
-/// Every kind of fault, and whether a backend can do it here; the container backend is not built yet.
+/// Every kind of fault, and whether a backend can do it, which offers this where it is a real one.
 pub fn table(backend: suite::Backend, offer: &Result<Offer, String>) -> Vec<(&'static str, Can)> {
     let of = |fault: &'static str| match (backend, offer) {
         (suite::Backend::Simulated, _) => simulated(fault),
-        (suite::Backend::Process, Ok(offer)) => offer.can(fault),
-        (suite::Backend::Process, Err(why)) => not(why),
-        (suite::Backend::Container, _) => not("it is not built yet"),
+        (_, Ok(offer)) => offer.can(fault),
+        (_, Err(why)) => not(why),
     };
     CATALOGUE.iter().map(|kind| (kind.name, of(kind.name))).collect()
 }
@@ -113,6 +121,11 @@ fn not(why: &str) -> Can {
 
 fn is_slow(link: &LinkClass) -> bool {
     !link.latency.is_zero() || !link.jitter.is_zero() || link.bandwidth.is_some() || link.loss.0 > 0.0
+}
+
+/// What a cluster is told that is only asked what it can do.
+fn anything() -> Settings {
+    Settings { seed: 0, pace: 1.0, gated: false, folder: None }
 }
 
 /// How namespaces come to be allowed here.

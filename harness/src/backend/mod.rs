@@ -1,11 +1,13 @@
 //! A backend: the place a cluster runs in. Few verbs, the same for every place; what a story asks goes through them.
 
 pub mod capability;
+pub mod container;
 pub mod draws;
 pub mod gates;
 pub mod inbox;
 pub mod mutation;
 pub mod process;
+pub mod real;
 pub mod simulated;
 
 use std::sync::Arc;

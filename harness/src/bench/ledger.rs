@@ -22,6 +22,8 @@ const PAYMENTS: usize = 100;
 const OPENED: usize = 1_000;
 /// Payments in each of these.
 const FEW: usize = 5;
+/// What its temporary folder is called, before the number of its process.
+pub const FOLDER: &str = "schism-bench-";
 /// Signatures checked to learn what one costs.
 const SIGNATURES: usize = 10_000;
 /// How often the two rates are measured, one after the other.
@@ -33,7 +35,7 @@ const ROUNDS: usize = 5;
 /// When a store fails.
 pub fn measure() -> Result<Measured, StoreFailure> {
     let chain = Chain::make(BLOCKS, PAYMENTS)?;
-    let folder = Folder(env::temp_dir().join(format!("schism-bench-{}", process::id())));
+    let folder = Folder(env::temp_dir().join(format!("{FOLDER}{}", process::id())));
     let in_memory = || -> Result<Box<dyn Store>, StoreFailure> { Ok(Box::new(Disk::new().open())) };
     let in_files =
         |name: &str| -> Result<Box<dyn Store>, StoreFailure> { Ok(Box::new(FileStore::open(&folder.0.join(name))?)) };

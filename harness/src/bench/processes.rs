@@ -10,7 +10,8 @@ use schism_chaos::simulation::Stopwatch;
 use schism_node::control::{Event, Question};
 
 use super::{Figure, SEED, group};
-use crate::backend::process::{Processes, Settings};
+use crate::backend::process::Processes;
+use crate::backend::real::Settings;
 use crate::backend::{Backend, Heard};
 use crate::cluster::{Blueprint, Cluster};
 use crate::topology::{LinkClass, Overlay, Topology};

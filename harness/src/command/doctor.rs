@@ -5,6 +5,7 @@ use schism_chaos::simulation::{Settings, simulate};
 
 use super::Speech;
 use crate::backend::capability::{Offer, table};
+use crate::backend::container::engine::Engine;
 use crate::report::Verdict;
 use crate::suite::Backend;
 
@@ -16,13 +17,15 @@ pub(super) fn doctor(_: &Arguments, speech: Speech) -> miette::Result<i32> {
     // An empty simulation: whether time and chance follow the seed in this build, on this machine.
     let simulated = simulate(Settings::seeded(1), |_| async {}).map(|_| "works".to_owned());
     let well = simulated.is_ok();
-    let offer = Offer::of_this_kernel();
+    let (process, container) = (Offer::of_this_kernel(), Offer::of_the_engine());
+    let user = if nix::unistd::getuid().is_root() { "as root" } else { "in a user namespace" };
     let rows = [
         ("version", Ok(env!("CARGO_PKG_VERSION").to_owned())),
         ("processors", Ok(processors.to_string())),
+        ("engine", engine()),
         ("backend simulated", simulated.map_err(|failure| failure.to_string())),
-        ("backend process", process(&offer)),
-        ("backend container", Ok("not built yet".to_owned())),
+        ("backend process", real(&process, &format!("namespaces {user}"))),
+        ("backend container", real(&container, "containers of the engine")),
     ];
     for (name, found) in rows {
         let (fine, found) = match found {
@@ -35,29 +38,39 @@ pub(super) fn doctor(_: &Arguments, speech: Speech) -> miette::Result<i32> {
             println!("{name:<18} {}{found}", if fine { "" } else { "FAILS: " });
         }
     }
-    faults(&offer, speech);
+    faults(&process, &container, speech);
     Ok(if well { 0 } else { Verdict::Error.exit_code() })
 }
 
-/// What the process backend is here.
-fn process(offer: &Result<Offer, String>) -> Result<String, String> {
+/// What the engine says of itself.
+fn engine() -> Result<String, String> {
+    let engine = Engine::find()?;
+    let about = engine.about();
+    Ok(format!("{} {}, API {}, kernel {}", about.name, about.version, about.api, about.kernel))
+}
+
+/// What a real backend is here.
+fn real(offer: &Result<Offer, String>, place: &str) -> Result<String, String> {
     let offer = offer.clone()?;
-    let user = if nix::unistd::getuid().is_root() { "as root" } else { "in a user namespace" };
-    Ok(format!("works, namespaces {user}, faults by the kernel; links are slowed by: {}", offer.can("latency")))
+    Ok(format!("works, {place}, faults by the kernel; links are slowed by: {}", offer.can("latency")))
 }
 
 /// Which fault each backend does by what.
-fn faults(offer: &Result<Offer, String>, speech: Speech) {
-    let (simulated, process) = (table(Backend::Simulated, offer), table(Backend::Process, offer));
+fn faults(process: &Result<Offer, String>, container: &Result<Offer, String>, speech: Speech) {
+    let simulated = table(Backend::Simulated, process);
+    let (process, container) = (table(Backend::Process, process), table(Backend::Container, container));
     if !speech.json {
-        println!("\n{:<12} {:<36} process", "fault", "simulated");
+        println!("\n{:<12} {:<36} {:<46} container", "fault", "simulated", "process");
     }
-    for ((fault, simulated), (_, process)) in simulated.into_iter().zip(process) {
-        let (simulated, process) = (simulated.to_string(), process.to_string());
+    for (((fault, simulated), (_, process)), (_, container)) in simulated.into_iter().zip(process).zip(container) {
+        let [simulated, process, container] = [simulated, process, container].map(|can| can.to_string());
         if speech.json {
-            println!("{}", serde_json::json!({ "fault": fault, "simulated": simulated, "process": process }));
+            let row = serde_json::json!({
+                "fault": fault, "simulated": simulated, "process": process, "container": container,
+            });
+            println!("{row}");
         } else {
-            println!("{fault:<12} {simulated:<36} {process}");
+            println!("{fault:<12} {simulated:<36} {process:<46} {container}");
         }
     }
 }

@@ -90,13 +90,6 @@ impl Flags {
                 self.backend.fault_layer()
             ));
         }
-        if self.backend == Backend::Container {
-            return Err(miette!(
-                help = "leave `--backend` out: the simulation runs the same node",
-                "the backend `{}` is not built yet, so nothing was started",
-                self.backend
-            ));
-        }
         let mut settings = self.settings.clone();
         settings.extend(self.seed.map(|seed| format!("seed={seed}")));
         Ok(Job {

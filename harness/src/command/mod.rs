@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where the harness speaks")]
 
 mod bench;
+mod clean;
 mod compare;
 mod completions;
 mod doctor;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::backend::container::reaper;
 use crate::backend::process::namespaces;
 use crate::logs;
 use crate::report::{Colour, Verdict};
@@ -87,6 +89,8 @@ enum Verb {
     Completions(completions::Arguments),
     /// Say what this machine can do
     Doctor(doctor::Arguments),
+    /// Remove what is left of clusters whose harness is gone
+    Clean(clean::Arguments),
     /// Do one job for a parent process
     #[command(hide = true, name = crate::suite::WORKER)]
     Worker,
@@ -104,15 +108,19 @@ enum Verb {
     Apart(stages::LotArguments),
     /// Supervise a node
     #[command(hide = true, name = namespaces::SUPERVISE)]
-    Supervise,
+    Supervise(stages::SuperviseArguments),
+    /// See that nothing is left of a cluster of containers
+    #[command(hide = true, name = reaper::VERB)]
+    Reap(stages::ReapArguments),
     /// Be a node
     #[command(hide = true, name = crate::node::VERB)]
     Node,
 }
 
-/// Whether this verb is one that a cluster of processes starts its parts with.
+/// Whether this verb is one that a cluster of real nodes starts its parts with.
 pub fn is_part_of_a_cluster(verb: &str) -> bool {
-    [namespaces::HUB, namespaces::ENTER, namespaces::APART, namespaces::SUPERVISE, crate::node::VERB].contains(&verb)
+    let of_processes = [namespaces::HUB, namespaces::ENTER, namespaces::APART];
+    of_processes.contains(&verb) || [namespaces::SUPERVISE, reaper::VERB, crate::node::VERB].contains(&verb)
 }
 
 /// Runs the command of this process.
@@ -148,12 +156,14 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Verb::Completions(arguments) => completions::completions(&arguments),
         Verb::Doctor(arguments) => doctor::doctor(&arguments, speech),
         Verb::Bench(arguments) => bench::bench(&arguments, speech),
+        Verb::Clean(arguments) => clean::clean(&arguments, speech),
         Verb::Worker => worker::work(),
         Verb::BenchWorker => bench::work(),
         Verb::Hub(arguments) => Ok(stages::hub(&arguments)),
         Verb::Enter(arguments) => Ok(stages::enter(&arguments)),
         Verb::Apart(arguments) => Ok(stages::apart(&arguments)),
-        Verb::Supervise => Ok(stages::supervise()),
+        Verb::Supervise(arguments) => Ok(stages::supervise(&arguments)),
+        Verb::Reap(arguments) => Ok(stages::reap(&arguments)),
         Verb::Node => Ok(stages::be_a_node()),
     };
     done.unwrap_or_else(|report| {
@@ -196,12 +206,6 @@ mod tests {
         assert_eq!(exits("run no-such-file.yaml"), 3);
         assert_eq!(exits("test no-such-folder"), 3);
         assert_eq!(exits("import no-such-file.dat"), 3);
-    }
-
-    #[test]
-    fn a_backend_that_is_not_built_is_refused_before_anything_starts() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../chaos/partition-heals.yaml");
-        assert_eq!(exits(&format!("run --backend container {file}")), 3);
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! The hidden verbs of the process backend: what this executable is when it is started again as part of a cluster.
+//! The hidden verbs of real backends: what this executable is when it is started again as part of a cluster.
 //! Whatever goes wrong is said as a word of the protocol, so that the harness hears of it.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use clap::Args;
 
+use crate::backend::container::reaper;
 use crate::backend::process::namespaces::{self, Lot, MYSELF};
+use crate::backend::real::patience;
 use crate::node;
 use crate::report::Verdict;
 use crate::supervisor::Supervisor;
+use crate::supervisor::lease::Lease;
 use crate::supervisor::network::{Kernel, Network};
 use crate::supervisor::protocol::Word;
 use crate::supervisor::serve::serve;
@@ -41,6 +45,22 @@ pub(super) struct LotArguments {
     /// Keep the store in memory
     #[arg(long)]
     scratch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SuperviseArguments {
+    /// Have the kernel's TCP keep this pace: real seconds that a second of the story takes
+    #[arg(long)]
+    pace: Option<f64>,
+    /// End unless the harness says within so many seconds that it lives
+    #[arg(long)]
+    grace: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReapArguments {
+    /// The cluster that nothing must be left of
+    session: String,
 }
 
 impl LotArguments {
@@ -75,13 +95,20 @@ pub(super) fn apart(arguments: &LotArguments) -> i32 {
     told(namespaces::apart(&arguments.lot()))
 }
 
-pub(super) fn supervise() -> i32 {
+pub(super) fn supervise(arguments: &SuperviseArguments) -> i32 {
     namespaces::mount_processes();
+    arguments.pace.into_iter().for_each(patience::follow);
     let take_charge = |peers: &[Ipv4Addr]| Ok(Box::new(Kernel::take_charge(peers)?) as Box<dyn Network>);
     let program = [MYSELF, node::VERB].map(str::to_owned).to_vec();
-    let supervisor = Supervisor::new(io::stdout(), program, Box::new(take_charge));
+    let lease = arguments.grace.map_or_else(Lease::endless, |grace| Lease::of(Duration::from_secs(grace)));
+    let supervisor = Supervisor::new(io::stdout(), program, Box::new(take_charge)).leased(lease);
     // When nobody listens any more there is nobody to tell it.
     serve(supervisor, io::stdin()).map_or(Verdict::Error.exit_code(), |()| 0)
+}
+
+pub(super) fn reap(arguments: &ReapArguments) -> i32 {
+    // Nobody hears it: its harness is gone.
+    reaper::reap(&arguments.session).map_or(Verdict::Error.exit_code(), |()| 0)
 }
 
 pub(super) fn be_a_node() -> i32 {

@@ -11,8 +11,11 @@ use schism_chaos::simulation::{Fidelity, Settings, Stopwatch, simulate};
 use super::{Backend, RunFolder};
 use crate::backend::Backend as PlaceOfNodes;
 use crate::backend::capability::Offer;
+use crate::backend::container::Containers;
 use crate::backend::mutation::Mutation;
-use crate::backend::process::{self, Processes};
+use crate::backend::process::Processes;
+use crate::backend::real::site::Site;
+use crate::backend::real::{self, Real};
 use crate::backend::simulated::Simulated;
 use crate::checks::{Checks, Tempo, View};
 use crate::cluster::{Blueprint, Cluster};
@@ -52,8 +55,12 @@ pub struct Setup<'a> {
 pub fn play(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Results {
     let played = match setup.backend {
         Backend::Simulated => simulated(experiment, setup, show),
-        Backend::Process => processes(experiment, setup, show),
-        Backend::Container => Err("the container backend is not built yet: use simulated or process".to_owned()),
+        Backend::Process => {
+            Offer::of_this_kernel().and_then(|offer| real(offer, Processes::new, experiment, setup, show))
+        }
+        Backend::Container => {
+            Offer::of_the_engine().and_then(|offer| real(offer, Containers::new, experiment, setup, show))
+        }
     };
     played.unwrap_or_else(|why| {
         Results::broken(&experiment.name, experiment.seed, setup.backend, setup.repeat.clone(), why)
@@ -97,16 +104,23 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
     Ok(Results { trace, trace_items, ..results })
 }
 
-/// Plays an experiment on processes. The backend keeps the story's time, so that nothing here follows a pace.
-fn processes(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Result<Results, String> {
+/// Plays an experiment on real nodes. Their backends keep the story's time, so that nothing here follows a pace.
+fn real<S: Site>(
+    offer: Offer,
+    begin: impl FnOnce(real::Settings) -> Result<Real<S>, String>,
+    experiment: &Experiment,
+    setup: &Setup<'_>,
+    show: Onlooker,
+) -> Result<Results, String> {
     let watch = Stopwatch::start();
-    if let Some(refused) = Offer::of_this_kernel()?.refuses(experiment) {
+    if let Some(refused) = offer.refuses(experiment) {
         return Err(format!("nothing was started: {refused}"));
     }
     let played = experiment.given_time(setup.timeout_factor);
-    let settings = process::Settings {
+    let pace = if setup.backend == Backend::Container { played.pace.container } else { played.pace.process };
+    let settings = real::Settings {
         seed: played.seed,
-        pace: played.pace.process,
+        pace,
         gated: gated(&played),
         folder: setup.folder.map(|folder| std::path::absolute(folder.path())).transpose().map_err(|e| e.to_string())?,
     };
@@ -115,12 +129,12 @@ fn processes(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
         interrupt: setup.interrupt.clone(),
         link_up: LINK_UP.mul_f64(setup.timeout_factor),
         pace: 1.0,
-        grace: KERNELS_WAIT.div_f64(played.pace.process),
+        grace: KERNELS_WAIT.div_f64(pace),
     };
     let out = events(setup)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let outcome = runtime.block_on(async {
-        let backend = Processes::new(settings).map_err(Broken::Backend)?;
+        let backend = begin(settings).map_err(Broken::Backend)?;
         perform(backend, &played, orders, out, show).await
     });
     results(experiment, setup, outcome.map_err(|broken| broken.to_string())?, watch.elapsed(), None, 0)

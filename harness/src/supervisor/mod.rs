@@ -2,7 +2,7 @@
 //! what it says. When the line to its harness ends it ends, and the node with it.
 //!
 //! - [`protocol`]: orders and words. [`serve`]: the loop that hears and says them. [`lines`]: their pieces.
-//! - [`life`]: the child process. [`disk`]: its store while it is dead.
+//! - [`life`]: the child process. [`disk`]: its store while it is dead. [`lease`]: for how long it stays unasked.
 //! - [`network`]: the links into the node: [`filter`] drops and counts, [`delay`] keeps frames back as each [`lane`] says.
 //! - [`netlink`]: how the kernel is told.
 
@@ -10,6 +10,7 @@ pub mod delay;
 pub mod disk;
 pub mod filter;
 pub mod lane;
+pub mod lease;
 pub mod life;
 pub mod lines;
 pub mod netlink;
@@ -22,9 +23,11 @@ mod tests;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schism_chaos::fault::CrashKind;
 
+use self::lease::Lease;
 use self::life::Life;
 use self::network::{Network, Unowned};
 use self::protocol::{Fruit, Order, VERSION, What, Word};
@@ -41,6 +44,7 @@ pub struct Supervisor<W> {
     greeted: bool,
     network: Box<dyn Network>,
     life: Option<Life>,
+    lease: Lease,
     /// The store of the last life, and how much of its block file would survive the end of the machine.
     store: Option<PathBuf>,
     synced: u64,
@@ -56,9 +60,20 @@ impl<W: Write> Supervisor<W> {
             greeted: false,
             network: Box::new(Unowned),
             life: None,
+            lease: Lease::endless(),
             store: None,
             synced: 0,
         }
+    }
+
+    /// The same, which ends unless it is told to stay before this lease runs out.
+    pub fn leased(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// For how long it stays.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// The node's life, while there is one.
@@ -78,6 +93,10 @@ impl<W: Write> Supervisor<W> {
         let id = order.id;
         let done = match order.what {
             What::Hello { version, peers } => self.greet(version, &peers),
+            What::Stay { milliseconds } => {
+                self.lease = Lease::of(Duration::from_millis(milliseconds));
+                Ok(Fruit::Nothing)
+            }
             _ if !self.greeted => Err(io::Error::other("who speaks must say hello first")),
             what if what.is_for_node() => match self.pass_on(line) {
                 Ok(()) => return Ok(()), // the node answers
@@ -152,8 +171,13 @@ impl<W: Write> Supervisor<W> {
             }
             What::Links(links) => self.network.set(&links)?,
             What::Count => return self.network.count().map(Fruit::Counted),
-            // These never come here: the first is heard above, the others are the node's.
-            What::Hello { .. } | What::Ask(_) | What::Gate { .. } | What::Clock { .. } | What::Report => {}
+            // These never come here: the first two are heard above, the others are the node's.
+            What::Hello { .. }
+            | What::Stay { .. }
+            | What::Ask(_)
+            | What::Gate { .. }
+            | What::Clock { .. }
+            | What::Report => {}
         }
         Ok(Fruit::Nothing)
     }

@@ -1,7 +1,7 @@
 //! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
 //!
 //! ```text
-//! harness ── {"id":1,"what":{"hello":{"version":1,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ── {"id":1,"what":{"hello":{"version":2,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
 //! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
 //! ```
 //!
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Queueing;
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes of a line at most: the largest block in hex, twice.
 pub const LONGEST_LINE: usize = 64 << 20;
 
@@ -46,6 +46,11 @@ pub enum What {
         version: u32,
         /// Addresses of all other nodes there will ever be.
         peers: Vec<Ipv4Addr>,
+    },
+    /// Stay so long, counted from now: unless this comes again before, end. May come before everything else.
+    Stay {
+        /// Milliseconds.
+        milliseconds: u64,
     },
     /// Start the node.
     Start(Box<Instructions>),

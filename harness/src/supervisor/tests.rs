@@ -51,6 +51,16 @@ fn order(supervisor: &mut Supervisor<Ear>, what: What) {
     supervisor.hear(&serde_json::to_vec(&Order { id: 1, what }).unwrap()).unwrap();
 }
 
+#[test]
+fn who_is_told_to_stay_stays_so_long_and_need_not_be_greeted_first() {
+    let (supervisor, ear) = supervisor(&["cat"]);
+    let mut supervisor = supervisor.leased(Lease::of(Duration::ZERO));
+    assert_eq!(supervisor.lease().left(), Some(Duration::ZERO));
+    order(&mut supervisor, What::Stay { milliseconds: 60_000 });
+    assert!(matches!(ear.words()[..], [Word::Done { id: 1, .. }]));
+    assert!(supervisor.lease().left() > Some(Duration::from_secs(30)));
+}
+
 fn start(store: &std::path::Path) -> What {
     What::Start(Box::new(Instructions {
         name: "cat".into(),

@@ -28,7 +28,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getgid, getuid, sethostname};
 
-use super::patience;
+use crate::backend::real::patience;
 use crate::supervisor::netlink::links;
 
 /// The hidden verb of the hub.

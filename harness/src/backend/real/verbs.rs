@@ -1,4 +1,4 @@
-//! The verbs of a cluster of processes.
+//! The verbs of a cluster of real nodes.
 
 use std::time::Duration;
 
@@ -10,15 +10,16 @@ use schism_node::control::{Answer, Question};
 use schism_node::wire::PeerId;
 use tokio::time::timeout;
 
-use super::Processes;
-use super::host::{Host, address};
+use super::Real;
+use super::host::Host;
+use super::site::Site;
 use crate::backend::{Backend, Heard, Lost, Place, draws};
 use crate::supervisor::protocol::{Fruit, What};
 
 /// Real time that an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(5);
 
-impl Backend for Processes {
+impl<S: Site> Backend for Real<S> {
     fn now(&self) -> Duration {
         self.began.elapsed().div_f64(self.settings.pace)
     }
@@ -33,15 +34,11 @@ impl Backend for Processes {
         }
         if self.hosts[node].attached.is_none() {
             // All machines stand before the first node starts, so that none seeks peers in vain.
-            for host in 0..self.hosts.len() {
-                if self.hosts[host].attached.is_none() {
-                    self.attach(host)?;
-                }
-            }
+            self.attach()?;
             self.settle().await?;
         }
         self.hosts[node].begin_life();
-        let instructions = self.hosts[node].instructions(node, &self.settings, self.now());
+        let instructions = self.instructions(node);
         self.order(node, What::Start(Box::new(instructions)))?;
         for what in self.hosts[node].standing_orders() {
             self.order(node, what)?;
@@ -144,7 +141,7 @@ impl Backend for Processes {
     }
 
     fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
-        let counted = self.hosts[to].links.get(&address(from)).copied().unwrap_or_default();
+        let counted = self.hosts[to].links.get(&self.hosts[from].address).copied().unwrap_or_default();
         LinkCounters {
             sent: counted.held + counted.carried,
             travel: Duration::from_micros(counted.delayed_microseconds).div_f64(self.settings.pace),

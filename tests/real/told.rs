@@ -1,36 +1,52 @@
-//! Stories on real processes: the same words as in simulations, in real time.
+//! Stories on real nodes: the same words as in simulations, in real time.
 
 use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use schism::backend::Backend;
-use schism::backend::process::{Processes, Settings};
+use schism::backend::Backend as _;
+use schism::backend::container::Containers;
+use schism::backend::process::Processes;
+use schism::backend::real::site::Site;
+use schism::backend::real::{Real, Settings};
+use schism::interrupt::Interrupt;
+use schism::report::{Colour, Verdict, text};
 use schism::run::story::{self, Story, seconds};
+use schism::suite::{Backend, Job};
 use schism::topology::Topology;
 use schism_chaos::evidence::LinkCounters;
 use schism_chaos::fault::{CrashKind, Fault, Links};
 
 use super::Named;
-use crate::stories;
+use crate::{experiments, stories};
 
 /// Real seconds that a second of these stories takes.
 const PACE: f64 = 0.05;
 
-/// Every story.
-pub(super) fn trials() -> Vec<Named> {
+/// Every story of a backend.
+pub(super) fn trials(backend: Backend) -> Vec<Named> {
+    if backend == Backend::Container {
+        return vec![
+            story("a_killed_container_returns_to_the_chain", "pair.yaml", Containers::new, async |story| {
+                a_killed_node_returns_to_the_chain(story).await
+            }),
+            experiment("containers_pass_partition_heals", "partition-heals", backend),
+        ];
+    }
     vec![
-        trial("processes_agree_after_meeting", "mesh-10.yaml", async |story| {
+        story("processes_agree_after_meeting", "mesh-10.yaml", Processes::new, async |story| {
             stories::agreement::halves_agree_after_meeting(story).await
         }),
-        trial("a_killed_process_returns_to_the_chain", "pair.yaml", a_killed_process_returns_to_the_chain),
-        trial("the_kernel_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", the_kernel_obeys),
-        trial("a_frozen_process_says_nothing", "pair.yaml", a_frozen_process_says_nothing),
+        story("a_killed_process_returns_to_the_chain", "pair.yaml", Processes::new, async |story| {
+            a_killed_node_returns_to_the_chain(story).await
+        }),
+        story("the_kernel_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", Processes::new, the_kernel_obeys),
+        story("a_frozen_process_says_nothing", "pair.yaml", Processes::new, a_frozen_process_says_nothing),
     ]
 }
 
 /// The machine under one of two nodes dies; on what its disk kept it comes back to the other's chain.
-async fn a_killed_process_returns_to_the_chain(mut story: Story<Processes>) -> Result<(), story::Failed> {
+async fn a_killed_node_returns_to_the_chain<S: Site>(mut story: Story<Real<S>>) -> Result<(), story::Failed> {
     story.start().await?;
     story.wait_until("three blocks", seconds(300), |view| view.mined() >= 3).await?;
     let dead = story.crash("miner-0", CrashKind::Machine).await?;
@@ -91,9 +107,16 @@ async fn count(story: &mut Story<Processes>) -> LinkCounters {
     cluster.link_counters(1, 0)
 }
 
-fn trial<F>(name: &'static str, topology: &'static str, tell: F) -> Named
+/// A story on the cluster that `begin` makes.
+fn story<S, F>(
+    name: &'static str,
+    topology: &'static str,
+    begin: fn(Settings) -> Result<Real<S>, String>,
+    tell: F,
+) -> Named
 where
-    F: AsyncFnOnce(Story<Processes>) -> Result<(), story::Failed> + 'static,
+    S: Site + 'static,
+    F: AsyncFnOnce(Story<Real<S>>) -> Result<(), story::Failed> + 'static,
 {
     let run = move || -> Result<(), Failed> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(topology);
@@ -101,9 +124,20 @@ where
         let settings = Settings { seed: 7, pace: PACE, gated: false, folder: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let story = Story::on(Processes::new(settings)?, &topology, 7);
+            let story = Story::on(begin(settings)?, &topology, 7);
             tell(story).await.map_err(|failed| failed.to_string().into())
         })
+    };
+    (name.to_owned(), Box::new(run))
+}
+
+/// An experiment of `chaos/`, at the pace its file gives it.
+fn experiment(name: &'static str, file: &'static str, backend: Backend) -> Named {
+    let run = move || -> Result<(), Failed> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../chaos/{file}.yaml"));
+        let job = Job { backend, seed: 7, ..experiments::template(&file) };
+        let results = job.work(&Interrupt::default(), Box::new(|_, _| {}));
+        if results.verdict == Verdict::Passed { Ok(()) } else { Err(text(&results, Colour::Never).into()) }
     };
     (name.to_owned(), Box::new(run))
 }

@@ -1,0 +1,125 @@
+//! The engine: what containers are asked of. Where it is, testcontainers says: DOCKER_HOST, the user's settings, or the
+//! usual sockets.
+//!
+//! It is spoken to on a runtime of its own with one thread, so that lines to containers live on however busy the harness
+//! is, and so that whoever waits for it may be in a runtime or not.
+
+use std::fmt::Display;
+use std::sync::mpsc;
+
+use testcontainers::bollard::Docker;
+use testcontainers::core::client::docker_client_instance;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// A way to the engine.
+#[derive(Debug)]
+pub struct Engine {
+    docker: Docker,
+    about: About,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
+}
+
+/// What an engine says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// What it is.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The newest API it speaks.
+    pub api: String,
+    /// The kernel of the machine it is on.
+    pub kernel: String,
+}
+
+impl Engine {
+    /// Finds the engine.
+    ///
+    /// # Errors
+    /// Why none answers, and what would help.
+    pub fn find() -> Result<Self, String> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("engine").enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let found = wait(runtime.handle(), async {
+            let docker = docker_client_instance().await.map_err(|error| error.to_string())?;
+            let docker = docker.negotiate_version().await.map_err(told)?;
+            let version = docker.version().await.map_err(told)?;
+            let platform = version.platform.map(|platform| platform.name).filter(|name| !name.is_empty());
+            let parts = version.components.unwrap_or_default();
+            let about = About {
+                name: platform.or(parts.first().map(|part| part.name.clone())).unwrap_or_default(),
+                version: version.version.unwrap_or_default(),
+                api: version.api_version.unwrap_or_default(),
+                kernel: version.kernel_version.unwrap_or_default(),
+            };
+            Ok((docker, about))
+        });
+        match found {
+            Ok((docker, about)) => Ok(Self { docker, about, runtime: Some(runtime) }),
+            Err(why) => {
+                runtime.shutdown_background();
+                Err(absent(&why))
+            }
+        }
+    }
+
+    /// What it says of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// What it is asked by.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Where it is asked.
+    pub fn handle(&self) -> &Handle {
+        self.runtime.as_ref().expect("it is there until the engine is dropped").handle()
+    }
+
+    /// Does something there, and waits for it.
+    pub fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, String>> + Send + 'static,
+    ) -> Result<T, String> {
+        wait(self.handle(), work)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Does something on a runtime that is not this thread's, and waits for it.
+fn wait<T: Send + 'static>(
+    handle: &Handle,
+    work: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let (done, outcome) = mpsc::channel();
+    handle.spawn(async move {
+        // Whoever asked waits below.
+        let _ = done.send(work.await);
+    });
+    outcome.recv().unwrap_or_else(|_| Err("the engine's thread ended".to_owned()))
+}
+
+/// What an engine's refusal says.
+pub fn told(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// That there is no engine, where it was looked for, and what would help.
+fn absent(why: &str) -> String {
+    let place = std::env::var("DOCKER_HOST")
+        .map_or_else(|_| "the usual sockets".to_owned(), |host| format!("DOCKER_HOST={host}"));
+    format!(
+        "no container engine answers at {place} ({why}); install and start one (Debian: apt-get install docker.io), see that \
+         you may use it (usermod -aG docker USER), or say where it is with DOCKER_HOST"
+    )
+}

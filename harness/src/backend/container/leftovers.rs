@@ -1,0 +1,175 @@
+//! Leftovers: what an engine holds of clusters, found by its labels, and how it is removed. However a harness ends, what
+//! it made is removed by this: by itself, by its reaper, by the next one, or by hand.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures::future::join_all;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptionsBuilder,
+};
+use tokio::time::{Instant, sleep};
+
+use super::engine::told;
+use super::owner::{Life, MADE, OWNER, Owner, SESSION};
+
+/// The engine says nothing when a removal that it has begun is through: it is asked this often.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// After which something that is still there will not go.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What kind of thing is left; in the order in which they can be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A container, in whatever state.
+    Container,
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+}
+
+/// Something that belongs to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leftover {
+    /// What it is.
+    pub kind: Kind,
+    /// How the engine knows it.
+    pub id: String,
+    /// How people know it.
+    pub name: String,
+    /// The cluster.
+    pub session: String,
+    /// What its label says of whose it is.
+    pub owner: String,
+    /// When it was made, in seconds since the Unix epoch.
+    pub made: u64,
+}
+
+impl Kind {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Network => "network",
+            Self::Volume => "volume",
+        }
+    }
+}
+
+impl Leftover {
+    /// Whether its owner lives; one whose label cannot be read is not known here.
+    pub fn life(&self) -> Life {
+        Owner::read(&self.owner).map_or(Life::Elsewhere, |owner| owner.life())
+    }
+
+    fn of(kind: Kind, id: &str, name: &str, labels: &HashMap<String, String>) -> Option<Self> {
+        let label = |name: &str| labels.get(name).cloned();
+        Some(Self {
+            kind,
+            id: id.to_owned(),
+            name: name.trim_start_matches('/').to_owned(),
+            session: label(SESSION)?,
+            owner: label(OWNER).unwrap_or_default(),
+            made: label(MADE).and_then(|made| made.parse().ok()).unwrap_or(0),
+        })
+    }
+}
+
+/// Everything there is of one cluster, or of all.
+///
+/// # Errors
+/// What the engine said.
+pub async fn find(docker: &Docker, session: Option<&str>) -> Result<BTreeSet<Leftover>, String> {
+    let label = session.map_or_else(|| SESSION.to_owned(), |session| format!("{SESSION}={session}"));
+    let filters = HashMap::from([("label", vec![label.as_str()])]);
+    let containers = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let networks = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    let volumes = ListVolumesOptionsBuilder::new().filters(&filters).build();
+    let containers = docker.list_containers(Some(containers)).await.map_err(told)?;
+    let networks = docker.list_networks(Some(networks)).await.map_err(told)?;
+    let volumes = docker.list_volumes(Some(volumes)).await.map_err(told)?.volumes.unwrap_or_default();
+    let containers = containers.iter().filter_map(|one| {
+        let name = one.names.as_ref().and_then(|names| names.first()).cloned().unwrap_or_default();
+        Leftover::of(Kind::Container, one.id.as_ref()?, &name, one.labels.as_ref()?)
+    });
+    let networks = networks.iter().filter_map(|one| {
+        Leftover::of(Kind::Network, one.id.as_ref()?, one.name.as_deref().unwrap_or_default(), one.labels.as_ref()?)
+    });
+    let volumes = volumes.iter().filter_map(|one| Leftover::of(Kind::Volume, &one.name, &one.name, &one.labels));
+    Ok(containers.chain(networks).chain(volumes).collect())
+}
+
+/// Removes these, and returns when they are gone.
+///
+/// # Errors
+/// What is still there, and what the engine said of it.
+pub async fn remove(docker: &Docker, leftovers: &BTreeSet<Leftover>) -> Result<(), String> {
+    let began = Instant::now();
+    // Networks and volumes go when nobody uses them any more.
+    for kind in [Kind::Container, Kind::Network, Kind::Volume] {
+        let of_kind = leftovers.iter().filter(|leftover| leftover.kind == kind);
+        let removed = join_all(of_kind.map(|leftover| remove_one(docker, leftover, began))).await;
+        removed.into_iter().collect::<Result<Vec<()>, String>>()?;
+    }
+    Ok(())
+}
+
+/// Removes everything of a cluster, also what the engine is only about to make for a harness that is gone already: it has
+/// to be empty for so long.
+///
+/// # Errors
+/// What is still there, and what the engine said of it.
+pub async fn remove_session(docker: &Docker, session: &str, empty_for: Duration) -> Result<(), String> {
+    let mut empty_since = None;
+    loop {
+        let found = find(docker, Some(session)).await?;
+        if found.is_empty() {
+            if empty_since.get_or_insert_with(Instant::now).elapsed() >= empty_for {
+                return Ok(());
+            }
+            sleep(LOOK_AGAIN).await;
+        } else {
+            empty_since = None;
+            remove(docker, &found).await?;
+        }
+    }
+}
+
+/// Removes whatever belongs to a harness that is dead.
+///
+/// # Errors
+/// What is still there, and what the engine said of it.
+pub async fn sweep(docker: &Docker) -> Result<(), String> {
+    let mut dead = find(docker, None).await?;
+    dead.retain(|leftover| leftover.life() == Life::Dead);
+    remove(docker, &dead).await
+}
+
+async fn remove_one(docker: &Docker, leftover: &Leftover, began: Instant) -> Result<(), String> {
+    let id = leftover.id.as_str();
+    loop {
+        let removed = match leftover.kind {
+            Kind::Container => {
+                let at_once = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+                docker.remove_container(id, Some(at_once)).await
+            }
+            Kind::Network => docker.remove_network(id).await,
+            Kind::Volume => docker.remove_volume(id, Some(RemoveVolumeOptionsBuilder::new().force(true).build())).await,
+        };
+        match removed {
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
+            // A container is gone when the engine no longer knows it; the other two are gone at once.
+            Ok(()) if leftover.kind != Kind::Container => return Ok(()),
+            Ok(()) => {}
+            // Somebody else is about it, or a container that uses it is on its way out.
+            Err(error) if began.elapsed() > PATIENCE => {
+                return Err(format!("{} {} cannot be removed: {error}", leftover.kind.word(), leftover.name));
+            }
+            Err(_) => sleep(LOOK_AGAIN).await,
+        }
+    }
+}

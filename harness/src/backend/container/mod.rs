@@ -1,0 +1,266 @@
+//! The container backend: every node's machine is a container of an engine (Docker 20.10 or later).
+//!
+//! - this file: [`Fleet`], the site. [`engine`]: what is asked. [`image`]: what containers are made of. [`attach`]: the
+//!   line to one.
+//! - [`owner`], [`leftovers`], [`reaper`]: why nothing is left behind.
+//!
+//! testcontainers finds the engine and creates, starts and removes containers; bollard, which it is made with, says what
+//! it has no words for: the image, the network's subnet, the volume, attached streams, labels to look for.
+//!
+//! Nothing outlives its harness, in four ways, each of which is enough. What it made is removed when it ends, by a
+//! result, a panic or a signal that can be heard. Its [`reaper`] removes what is left when it ends otherwise. A supervisor
+//! that no heartbeat reaches ends, and its container, which is PID 1's, goes with it. The next cluster sweeps up what
+//! belongs to the dead.
+
+pub mod attach;
+pub mod engine;
+pub mod image;
+pub mod leftovers;
+pub mod owner;
+pub mod reaper;
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt, stream};
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::{
+    HostConfig, HostConfigLogConfig, Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest,
+};
+use testcontainers::bollard::query_parameters::InspectContainerOptions;
+use testcontainers::core::Mount;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+
+use self::attach::{GRACE, attach};
+use self::engine::{Engine, told};
+use self::owner::Owner;
+use self::reaper::Reaper;
+use super::process::namespaces::SUPERVISE;
+use super::real::attached::Ears;
+use super::real::site::{Machine, Site, Wanted};
+use super::real::{Real, Settings};
+
+/// A cluster of containers.
+pub type Containers = Real<Fleet>;
+
+/// Says what nodes log, where somebody wants more of it.
+const LOG: &str = "SCHISM_LOG";
+/// Containers started at once: the engine works on each for itself, and more only wait for processors.
+pub const AT_ONCE: usize = 8;
+/// Where the stores are in a container.
+const STORES: &str = "/stores";
+/// Subnets that are tried: of 4,096 addresses each, from 10.64.0.0 on.
+const SUBNETS: u32 = 1_024;
+/// What of `/proc` stays as it is in any container, but for the network's settings, which are the container's own.
+const READ_ONLY: [&str; 12] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sysrq-trigger",
+    "/proc/sys/abi",
+    "/proc/sys/debug",
+    "/proc/sys/dev",
+    "/proc/sys/fs",
+    "/proc/sys/kernel",
+    "/proc/sys/sunrpc",
+    "/proc/sys/user",
+    "/proc/sys/vm",
+];
+
+/// The containers of one cluster, with their network and their volume.
+pub struct Fleet {
+    engine: Engine,
+    ships: Vec<ContainerAsync<GenericImage>>,
+    kit: Kit,
+    folder: Option<PathBuf>,
+    reaper: Option<Reaper>,
+}
+
+/// What every container of a cluster is made with.
+#[derive(Clone, Debug)]
+struct Kit {
+    docker: Docker,
+    tag: String,
+    labels: HashMap<String, String>,
+    /// The name of the cluster, of its network and of its volume.
+    name: String,
+    pace: f64,
+}
+
+impl Containers {
+    /// A cluster without nodes yet.
+    ///
+    /// # Errors
+    /// Why there is no engine, or what it refuses.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        Ok(Self::on(Fleet::new(&settings)?, settings))
+    }
+}
+
+impl Fleet {
+    fn new(settings: &Settings) -> Result<Self, String> {
+        let engine = Engine::find()?;
+        let owner = Owner::this();
+        let session = owner.new_session();
+        let reaper = Reaper::start(&session).map_err(|error| format!("the reaper cannot be started: {error}"))?;
+        let docker = engine.docker().clone();
+        let (labels, name) = (owner.labels(&session), format!("schism-{session}"));
+        let mut kit = Kit { docker: docker.clone(), tag: String::new(), labels, name, pace: settings.pace };
+        let mut fleet =
+            Self { engine, ships: Vec::new(), kit: kit.clone(), folder: settings.folder.clone(), reaper: Some(reaper) };
+        fleet.kit = fleet.engine.wait(async move {
+            leftovers::sweep(&docker).await?;
+            kit.tag = image::provide(&docker).await?;
+            let volume = VolumeCreateRequest {
+                name: Some(kit.name.clone()),
+                labels: Some(kit.labels.clone()),
+                ..Default::default()
+            };
+            docker.create_volume(volume).await.map_err(told)?;
+            make_network(&docker, &kit.name, &kit.labels).await?;
+            Ok(kit)
+        })?;
+        Ok(fleet)
+    }
+
+    /// The engine it is in.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn open_log(&self, name: &str) -> Result<Option<File>, String> {
+        let path = self.folder.as_ref().map(|folder| folder.join("logs").join(format!("{name}.log")));
+        let open = |path: PathBuf| OpenOptions::new().create(true).append(true).open(path);
+        path.map(open).transpose().map_err(|error| format!("the log of {name} cannot be written: {error}"))
+    }
+}
+
+impl Site for Fleet {
+    fn make(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Machine>, String> {
+        let with_logs = wanted.into_iter().map(|wanted| Ok((self.open_log(&wanted.name)?, wanted)));
+        let with_logs = with_logs.collect::<Result<Vec<_>, String>>()?;
+        let kit = self.kit.clone();
+        let made = self.engine.wait(async move {
+            let each = with_logs.into_iter().map(|(log, wanted)| {
+                let kit = kit.clone();
+                async move { kit.make(wanted.name, wanted.ears, log).await }
+            });
+            stream::iter(each).buffered(AT_ONCE).try_collect::<Vec<_>>().await
+        })?;
+        let (ships, machines): (Vec<_>, _) = made.into_iter().unzip();
+        self.ships.extend(ships);
+        Ok(machines)
+    }
+
+    fn store(&self, name: &str) -> PathBuf {
+        PathBuf::from(STORES).join(name)
+    }
+
+    fn log(&self, _: &str) -> Option<PathBuf> {
+        None
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let ships = std::mem::take(&mut self.ships);
+        let (gone, all_gone) = mpsc::channel::<()>();
+        self.engine.handle().spawn(async move {
+            let _gone = gone;
+            join_all(ships.into_iter().map(ContainerAsync::rm)).await
+        });
+        // Nobody says anything: it ends when the removal does.
+        let _ = all_gone.recv();
+        // Whatever is still there, with the network and the volume.
+        if let Some(reaper) = self.reaper.take() {
+            reaper.dismiss();
+        }
+    }
+}
+
+impl Kit {
+    /// Makes a container and attaches to it.
+    async fn make(
+        self,
+        name: String,
+        ears: Ears,
+        log: Option<File>,
+    ) -> Result<(ContainerAsync<GenericImage>, Machine), String> {
+        let failed = |what: String| format!("{name}: its container cannot be started: {what}");
+        let ship = self.start(&name).await.map_err(failed)?;
+        let address = self.address(ship.id()).await.map_err(failed)?;
+        let attached = attach(&self.docker, ship.id(), ears, log).await.map_err(failed)?;
+        Ok((ship, Machine { attached, address }))
+    }
+
+    async fn start(&self, name: &str) -> Result<ContainerAsync<GenericImage>, String> {
+        let words = [SUPERVISE, "--pace", &self.pace.to_string(), "--grace", &GRACE.as_secs().to_string()];
+        let request = GenericImage::new(image::REPOSITORY, &self.tag)
+            .with_container_name(format!("{}-{name}", self.name))
+            .with_hostname(name)
+            .with_labels(self.labels.clone())
+            .with_network(&self.name)
+            .with_mount(Mount::volume_mount(&self.name, STORES))
+            .with_cap_drop("ALL")
+            .with_cap_add("NET_ADMIN")
+            .with_readonly_rootfs(true)
+            .with_open_stdin(true)
+            .with_cmd(words)
+            .with_host_config_modifier(|host: &mut HostConfig| {
+                host.auto_remove = Some(true);
+                host.publish_all_ports = Some(false);
+                host.readonly_paths = Some(READ_ONLY.map(str::to_owned).to_vec());
+                // Everything said is on the attached streams; the engine need not write it down.
+                host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
+            });
+        let request = match std::env::var(LOG) {
+            Ok(what) => request.with_env_var(LOG, what),
+            Err(_) => request,
+        };
+        request.start().await.map_err(told)
+    }
+
+    /// The address that the engine gave a container.
+    async fn address(&self, id: &str) -> Result<Ipv4Addr, String> {
+        let found = self.docker.inspect_container(id, None::<InspectContainerOptions>).await.map_err(told)?;
+        let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let address = networks.get(&self.name).and_then(|network| network.ip_address.as_ref()?.parse().ok());
+        address.ok_or_else(|| "it has no address on the cluster's network".to_owned())
+    }
+}
+
+/// Makes a network of containers alone, on the first subnet that nobody has.
+async fn make_network(docker: &Docker, name: &str, labels: &HashMap<String, String>) -> Result<(), String> {
+    // Clusters that begin at once begin at different ones.
+    let first = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let mut refused = String::new();
+    for number in (0..SUBNETS).map(|next| first.wrapping_add(next) % SUBNETS) {
+        let subnet = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 64, 0, 0)) + number * 4_096);
+        let config = IpamConfig { subnet: Some(format!("{subnet}/20")), ..Default::default() };
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            internal: Some(true),
+            ipam: Some(Ipam { config: Some(vec![config]), ..Default::default() }),
+            labels: Some(labels.clone()),
+            ..Default::default()
+        };
+        match docker.create_network(request).await {
+            Ok(_) => return Ok(()),
+            Err(Error::DockerResponseServerError { message, .. }) if is_taken(&message) => refused = message,
+            Err(error) => return Err(format!("the cluster's network cannot be made: {error}")),
+        }
+    }
+    Err(format!("no subnet of 10.64.0.0/10 is free for the cluster's network: {refused}"))
+}
+
+/// Whether an engine says that somebody has the subnet already: Docker's words, the kernel's through it, and podman's.
+fn is_taken(message: &str) -> bool {
+    ["overlaps", "already exists", "already used", "conflicts with"].iter().any(|words| message.contains(words))
+}

@@ -1,0 +1,255 @@
+//! Real nodes: each a process under a supervisor on a machine of its own, faults by the kernel. The same for every place
+//! that such machines can stand in: namespaces of this system, containers of an engine.
+//!
+//! - this file: [`Real`], the cluster. `verbs`: what every backend can do. Orders go out at once, and
+//!   [`Backend::settle`] waits until all are obeyed.
+//! - [`site`]: where machines stand. [`host`]: what outlives a node. [`attached`]: the line to a supervisor.
+//! - [`patience`]: how long the kernel's TCP waits.
+//!
+//! Its clock is the story's: at a pace of 0.1 ten seconds of the story pass in one. Latencies are a tenth then,
+//! bandwidths and hash rates tenfold, and nodes' clocks run ten times as fast, so that what a file says holds as it is
+//! written; the network actor's own timers follow, too. What keeps real time are the timers inside libp2p (gossip's
+//! heartbeat, pings, time-outs of requests).
+
+pub mod attached;
+pub mod host;
+pub mod patience;
+pub mod site;
+mod verbs;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use schism_chaos::link::Link;
+use schism_node::clock::LAB_EPOCH;
+use schism_node::wire::{Multiaddr, PeerId};
+use tokio::time::{Instant, timeout};
+
+use self::attached::{Ears, Outcome};
+use self::host::Host;
+use self::site::{Machine, Site, Wanted};
+use super::capability::Offer;
+use super::{Backend, Heard, Inbox, MOST_CONNECTIONS, Place, draws};
+use crate::supervisor::protocol::{Fruit, Instructions, VERSION, What};
+
+/// Real time that an order may take to be obeyed, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Where every node listens: it has its address for itself.
+const PORT: u16 = 8333;
+
+/// What a cluster of real nodes is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Everything that is drawn comes from it; what real time brings does not.
+    pub seed: u64,
+    /// Real seconds that a second of the story takes.
+    pub pace: f64,
+    /// Whether gates stand before all actors of every node.
+    pub gated: bool,
+    /// Where logs are kept, and stores where the site can; nothing: nowhere.
+    pub folder: Option<PathBuf>,
+}
+
+/// A cluster of real nodes.
+pub struct Real<S> {
+    settings: Settings,
+    // Before the site: who dies with it has nobody left to tell.
+    hosts: Vec<Host>,
+    site: S,
+    inbox: Arc<Inbox>,
+    began: Instant,
+    usual: Link,
+    /// Links that are not the usual one, by where they lead and where they come from.
+    links: BTreeMap<(usize, usize), Link>,
+    /// Links that have changed and are not in force yet.
+    changed: BTreeSet<(usize, usize)>,
+    asked: Vec<Asked>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+/// An order under way.
+struct Asked {
+    node: usize,
+    /// Whether it is a freeze: that it is obeyed is the kernel's word that the node stands still.
+    freeze: bool,
+    outcome: Outcome,
+}
+
+impl<S: Site> Real<S> {
+    /// A cluster without nodes yet.
+    pub fn on(site: S, settings: Settings) -> Self {
+        Self {
+            settings,
+            hosts: Vec::new(),
+            site,
+            inbox: Arc::default(),
+            began: Instant::now(),
+            usual: Link::default(),
+            links: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            asked: Vec::new(),
+            trouble: Arc::default(),
+        }
+    }
+
+    /// What the kernel offers there, found out on a machine whose node is never started.
+    ///
+    /// # Errors
+    /// What went wrong with that machine.
+    pub fn offer(mut self) -> Result<Offer, String> {
+        self.add(Place::nobody());
+        self.attach()?;
+        let hello = self.asked.swap_remove(0).outcome;
+        match hello.blocking_recv() {
+            Ok(Ok(Fruit::Greeted(queueing))) => Ok(Offer { queueing }),
+            Ok(Ok(_)) => Err("a supervisor greeted in riddles".to_owned()),
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err(self.broken().unwrap_or_else(|| "its supervisor is gone".to_owned())),
+        }
+    }
+
+    /// The largest resident memory of a node, in bytes, when counters were last read.
+    pub fn largest_resident(&self) -> u64 {
+        self.hosts.iter().map(|host| host.report.resident_bytes).max().unwrap_or(0)
+    }
+
+    fn link(&self, from: usize, to: usize) -> Link {
+        self.links.get(&(to, from)).copied().unwrap_or(self.usual)
+    }
+
+    /// A link as it is in real time.
+    fn paced(&self, link: Link) -> Link {
+        let pace = self.settings.pace;
+        Link {
+            latency: link.latency.mul_f64(pace),
+            jitter: link.jitter.mul_f64(pace),
+            bandwidth: link.bandwidth.map(|bits| (bits as f64 / pace) as u64),
+            ..link
+        }
+    }
+
+    /// Makes all machines that are not there yet, and tells each supervisor who its peers are and what leads to it.
+    fn attach(&mut self) -> Result<(), String> {
+        let nodes = 0..self.hosts.len();
+        let missing: Vec<usize> = nodes.clone().filter(|&node| self.hosts[node].attached.is_none()).collect();
+        let wanted = missing.iter().map(|&number| {
+            let name = self.hosts[number].place.name.clone();
+            Wanted { number, ears: self.ears(number, &name), name }
+        });
+        let wanted = wanted.collect();
+        for (node, Machine { attached, address }) in missing.iter().zip(self.site.make(wanted)?) {
+            (self.hosts[*node].attached, self.hosts[*node].address) = (Some(attached), address);
+        }
+        for node in missing {
+            let others = nodes.clone().filter(|&other| other != node);
+            let peers: Vec<Ipv4Addr> = others.clone().map(|other| self.hosts[other].address).collect();
+            let links = others.map(|from| self.paced(self.link(from, node)));
+            let links = peers.iter().copied().zip(links).collect();
+            self.order(node, What::Hello { version: VERSION, peers })?;
+            self.order(node, What::Links(links))?;
+        }
+        Ok(())
+    }
+
+    /// Who hears a node's supervisor.
+    fn ears(&self, node: usize, name: &str) -> Ears {
+        let (inbox, began, pace) = (self.inbox.clone(), self.began, self.settings.pace);
+        let (trouble, nobody, name) = (self.trouble.clone(), self.inbox.clone(), name.to_owned());
+        Ears {
+            event: Box::new(move |event| inbox.put(Heard { at: began.elapsed().div_f64(pace), node, event })),
+            trouble: Box::new(move |what| {
+                let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                trouble.get_or_insert_with(|| format!("{name}: {what}"));
+                nobody.interrupt();
+            }),
+        }
+    }
+
+    /// What a node's next life is told, now.
+    fn instructions(&self, node: usize) -> Instructions {
+        let Host { place, counters, .. } = &self.hosts[node];
+        let Settings { seed, pace, gated, .. } = self.settings;
+        let known = |positions: &[usize]| positions.iter().map(|&other| self.whereabouts(other)).collect();
+        Instructions {
+            name: place.name.clone(),
+            secret: draws::secret(seed, node),
+            listen: self.whereabouts(node).1,
+            rules: place.rules.as_ref().clone(),
+            keep: known(&place.keep),
+            bootstrap: known(&place.bootstrap),
+            degree: place.degree,
+            most_connections: place.most_connections.unwrap_or(MOST_CONNECTIONS),
+            hashes_per_second: place.hashes_per_second / pace,
+            payee: draws::payee(seed, node),
+            chance: draws::chance(seed, node, counters.starts),
+            store: self.site.store(&place.name),
+            log: self.site.log(&place.name),
+            unix_seconds: LAB_EPOCH.as_secs_f64() + self.now().as_secs_f64(),
+            clock_rate: 1.0 / pace,
+            gated,
+        }
+    }
+
+    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
+        let listening = format!("/ip4/{}/tcp/{PORT}", self.hosts[node].address);
+        (self.peer(node), listening.parse().expect("this is an address"))
+    }
+
+    /// Gives an order that [`Backend::settle`] waits for.
+    fn order(&mut self, node: usize, what: What) -> Result<(), String> {
+        let freeze = matches!(what, What::Freeze);
+        let outcome = self.give(node, what)?;
+        self.asked.push(Asked { node, freeze, outcome });
+        Ok(())
+    }
+
+    fn give(&mut self, node: usize, what: What) -> Result<Outcome, String> {
+        let host = &mut self.hosts[node];
+        let attached = host.attached.as_mut().ok_or_else(|| format!("{} was never started", host.place.name))?;
+        attached.order(what).map_err(|error| format!("{}: {error}", host.place.name))
+    }
+
+    /// The same for verbs that cannot fail: what went wrong is told by the next that can.
+    fn order_or_note(&mut self, node: usize, what: What) {
+        if let Err(why) = self.order(node, what) {
+            self.note(why);
+        }
+    }
+
+    fn note(&self, why: String) {
+        self.trouble().get_or_insert(why);
+    }
+
+    /// What went wrong first.
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells every supervisor of the links that have changed.
+    fn relink(&mut self) -> Result<(), String> {
+        let mut rows: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for (to, from) in std::mem::take(&mut self.changed) {
+            rows.entry(to).or_default().push((self.hosts[from].address, self.paced(self.link(from, to))));
+        }
+        for (to, links) in rows {
+            if self.hosts[to].attached.is_some() {
+                self.order(to, What::Links(links))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what becomes of an order.
+    async fn fruit(&self, node: usize, outcome: Outcome) -> Result<Fruit, String> {
+        let name = &self.hosts[node].place.name;
+        match timeout(PATIENCE, outcome).await {
+            Ok(Ok(Ok(fruit))) => Ok(fruit),
+            Ok(Ok(Err(why))) => Err(format!("{name}: {why}")),
+            Ok(Err(_)) => Err(self.broken().unwrap_or_else(|| format!("{name}: its supervisor is gone"))),
+            Err(_) => Err(format!("{name}: its supervisor did not answer within {PATIENCE:?}")),
+        }
+    }
+}

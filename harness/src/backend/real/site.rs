@@ -1,0 +1,39 @@
+//! A site: where the machines of a cluster of real nodes stand, and how the line to the supervisor of each comes about.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::attached::{Attached, Ears};
+
+/// A machine that is wanted.
+pub struct Wanted {
+    /// The number of its node.
+    pub number: usize,
+    /// The name of its node.
+    pub name: String,
+    /// Who hears its supervisor.
+    pub ears: Ears,
+}
+
+/// A machine whose supervisor listens.
+pub struct Machine {
+    /// The line to its supervisor.
+    pub attached: Attached,
+    /// Its address.
+    pub address: Ipv4Addr,
+}
+
+/// A place for machines. They stand until it is dropped, and no longer.
+pub trait Site {
+    /// Makes machines; they are returned in the same order.
+    ///
+    /// # Errors
+    /// Why one could not be made.
+    fn make(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Machine>, String>;
+
+    /// The folder of a node's store, as its machine sees it.
+    fn store(&self, name: &str) -> PathBuf;
+
+    /// The file that a node's log is added to, as its machine sees it; nothing: it goes where its supervisor's goes.
+    fn log(&self, name: &str) -> Option<PathBuf>;
+}

@@ -1,0 +1,74 @@
+//! Real nodes: stories told on processes and in containers, and that nothing of them is left behind. Where this system
+//! forbids namespaces, or no engine answers, they say so and are ignored; with `SCHISM_PROCESSES_REQUIRED=1` and
+//! `SCHISM_CONTAINERS_REQUIRED=1` they fail.
+
+mod leaks;
+mod told;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Failed, Trial};
+use schism::backend::capability::Offer;
+use schism::backend::container::engine::Engine;
+use schism::command;
+use schism::suite::Backend;
+
+use crate::tell;
+
+/// Where a process finds the name of the trial it was started for.
+pub const TRIAL: &str = "SCHISM_REAL";
+
+/// A trial: its name, and what is done.
+type Named = (String, Box<dyn FnOnce() -> Result<(), Failed>>);
+
+/// Every trial.
+pub fn trials() -> Vec<Trial> {
+    let processes = Offer::of_this_kernel().map(drop);
+    let containers = Engine::find().map(drop);
+    let on = |backend: Backend, there: Result<(), String>, required: &str| {
+        let required = std::env::var_os(required).is_some();
+        if let Err(why) = &there {
+            let what = if required { "FAIL" } else { "are SKIPPED" };
+            eprintln!("stories on the backend {backend} {what}: {why}");
+        }
+        let names = all(backend).into_iter().map(|(name, _)| name);
+        let trials = names.map(move |name| {
+            let (told, why) = (name.clone(), there.clone().err());
+            let run = move || match why {
+                Some(why) => Err(why.into()),
+                None => tell::in_a_process(TRIAL, &told),
+            };
+            Trial::test(name, run).with_kind(backend.to_string()).with_ignored_flag(there.is_err() && !required)
+        });
+        trials.collect::<Vec<_>>()
+    };
+    let mut trials = on(Backend::Process, processes, "SCHISM_PROCESSES_REQUIRED");
+    trials.extend(on(Backend::Container, containers, "SCHISM_CONTAINERS_REQUIRED"));
+    trials
+}
+
+/// Does the trial this process was started for.
+pub fn in_this_process(name: &str) -> ExitCode {
+    let trials = [Backend::Process, Backend::Container].into_iter().flat_map(all);
+    let Some((_, run)) = trials.into_iter().find(|(other, _)| other == name) else {
+        eprintln!("no trial is called {name}");
+        return ExitCode::from(3);
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("{}", failed.message().unwrap_or("it failed"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Is a part of a cluster of real nodes, where this executable was started again as one.
+pub fn as_part_of_a_cluster() -> Option<ExitCode> {
+    let verb = std::env::args().nth(1)?;
+    command::is_part_of_a_cluster(&verb).then(command::main)
+}
+
+fn all(backend: Backend) -> Vec<Named> {
+    told::trials(backend).into_iter().chain(leaks::trials(backend)).collect()
+}
