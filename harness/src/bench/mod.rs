@@ -4,14 +4,16 @@
 //! - [`chain`]: a chain to measure with, made in advance.
 //! - [`ledger`]: connecting and opening that chain.
 //! - [`sync`]: one node fetching it from another.
-//! - [`processes`]: clusters of real processes.
+//! - [`processes`], [`containers`]: clusters of real nodes. `real`: what is measured of both.
 //! - [`part`]: what is measured in a process of its own, and by whom.
 
 pub mod chain;
 pub mod cluster;
+pub mod containers;
 pub mod ledger;
 pub mod part;
 pub mod processes;
+mod real;
 pub mod sync;
 
 pub use part::{Measured, Part};

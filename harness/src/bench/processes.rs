@@ -1,153 +1,15 @@
-//! Real processes: how soon a cluster stands, how soon it agrees, and how soon its halves agree when they meet again.
+//! Clusters of real processes.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use bitcoin::BlockHash;
-use schism_chaos::link::Link;
-use schism_chaos::selector::Role;
-use schism_chaos::simulation::Stopwatch;
-use schism_node::control::{Event, Question};
-
-use super::{Figure, SEED, group};
+use super::{Figure, real};
 use crate::backend::process::Processes;
-use crate::backend::real::Settings;
-use crate::backend::{Backend, Heard};
-use crate::cluster::{Blueprint, Cluster};
-use crate::topology::{LinkClass, Overlay, Topology};
 
 /// Nodes of the large cluster.
 const MANY: u32 = 50;
-/// Outbound connections each of them seeks.
-const DEGREE: u32 = 4;
-/// Nodes of the ring.
-const RING: u32 = 8;
-/// Blocks that the ring has to agree on.
-const BLOCKS: u32 = 50;
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Measures all of it.
 ///
 /// # Errors
 /// When a cluster cannot be made or something does not happen.
 pub fn measure() -> Result<Vec<Figure>, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(async {
-        let mut figures = many().await?;
-        figures.extend(ring().await?);
-        Ok(figures)
-    })
-}
-
-/// A cluster that nobody mines in, with links as good as the kernel's.
-struct Quiet {
-    cluster: Cluster<Processes>,
-    /// Where each node stands, once it has said so: hash and height.
-    tips: BTreeMap<usize, (BlockHash, u32)>,
-    peers: Vec<usize>,
-}
-
-async fn many() -> Result<Vec<Figure>, String> {
-    let watch = Stopwatch::start();
-    let mut quiet = Quiet::start(MANY, Overlay::Unstructured { degree: DEGREE }).await?;
-    let up = watch.elapsed();
-    quiet.wait_until("everyone has a peer", |quiet| quiet.peers.iter().all(|peers| *peers > 0)).await?;
-    let connected = watch.elapsed();
-    quiet.cluster.count().await;
-    let resident = quiet.cluster.backend().largest_resident();
-    let nodes = MANY as usize;
-    Ok(vec![
-        Figure::of(nodes, "up_s", up.as_secs_f64(), "s"),
-        Figure::of(nodes, "connected_s", connected.as_secs_f64(), "s"),
-        Figure::of(nodes, "mib_resident", resident as f64 / f64::from(1 << 20), "MiB"),
-    ])
-}
-
-async fn ring() -> Result<Vec<Figure>, String> {
-    let mut quiet = Quiet::start(RING, Overlay::Ring).await?;
-    let nodes = RING as usize;
-    quiet.wait_until("all links stand", |quiet| quiet.peers.iter().all(|peers| *peers == 2)).await?;
-    let watch = Stopwatch::start();
-    quiet.mine(0, BLOCKS);
-    quiet.wait_until("the ring agrees", |quiet| quiet.agrees(BLOCKS)).await?;
-    let agreed = watch.elapsed();
-
-    let halves = |node: usize| node < nodes / 2;
-    quiet.set_cut(halves, true).await?;
-    quiet.mine(0, 3);
-    quiet.mine(nodes - 1, 2);
-    let sides = |quiet: &Quiet| quiet.tips.get(&1) != quiet.tips.get(&(nodes - 2));
-    quiet.wait_until("each half has a tip of its own", sides).await?;
-    let before = quiet.tips.get(&(nodes - 1)).copied();
-    let watch = Stopwatch::start();
-    quiet.set_cut(halves, false).await?;
-    let crossed = |quiet: &Quiet| (nodes / 2..nodes).any(|node| quiet.tips.get(&node) != before.as_ref());
-    quiet.wait_until("something crosses", crossed).await?;
-    let carried = watch.elapsed();
-    quiet.wait_until("the halves agree", |quiet| quiet.agrees(0)).await?;
-    let met = watch.elapsed();
-    Ok(vec![
-        Figure::of(nodes, "agree_on_50_s", agreed.as_secs_f64(), "s"),
-        Figure::of(nodes, "heal_to_first_block_s", carried.as_secs_f64(), "s"),
-        Figure::of(nodes, "first_block_to_agreement_s", met.saturating_sub(carried).as_secs_f64(), "s"),
-    ])
-}
-
-impl Quiet {
-    async fn start(nodes: u32, overlay: Overlay) -> Result<Self, String> {
-        let topology = topology(nodes as usize, overlay);
-        let mut blueprint = Blueprint::of(&topology, topology.plan(SEED), SEED, 1.0);
-        blueprint.places.iter_mut().for_each(|place| place.hashes_per_second = 0.0);
-        let settings = Settings { seed: SEED, pace: 1.0, gated: false, folder: None };
-        let mut cluster = Cluster::new(Processes::new(settings)?, blueprint);
-        cluster.start().await?;
-        Ok(Self { cluster, tips: BTreeMap::new(), peers: vec![0; nodes as usize] })
-    }
-
-    fn mine(&mut self, node: usize, blocks: u32) {
-        self.cluster.backend().tell(node, Question::Mine { blocks });
-    }
-
-    /// Cuts, or mends, every link between two sides.
-    async fn set_cut(&mut self, side: impl Fn(usize) -> bool, cut: bool) -> Result<(), String> {
-        let nodes = self.peers.len();
-        for (from, to) in (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to))) {
-            if side(from) != side(to) {
-                let link = Link { latency: Duration::ZERO, cut, ..Link::default() };
-                self.cluster.backend().set_link(from, to, link);
-            }
-        }
-        self.cluster.backend().settle().await
-    }
-
-    /// Whether all stand on one tip, at least this high.
-    fn agrees(&self, height: u32) -> bool {
-        let first = self.tips.values().next();
-        let high = first.is_some_and(|(_, reached)| *reached >= height);
-        high && self.tips.len() == self.peers.len() && self.tips.values().all(|tip| Some(tip) == first)
-    }
-
-    async fn wait_until(&mut self, what: &str, so: impl Fn(&Self) -> bool) -> Result<(), String> {
-        let deadline = self.cluster.now() + PATIENCE;
-        while !so(self) {
-            let heard = self.cluster.next(deadline).await;
-            let late = || self.cluster.broken().unwrap_or_else(|| format!("not within {PATIENCE:?}: {what}"));
-            let Heard { node, event, .. } = heard.ok_or_else(late)?;
-            match event {
-                Event::Started { ledger } | Event::TipChanged { ledger, .. } => {
-                    self.tips.insert(node, (ledger.tip.hash, ledger.tip.height));
-                }
-                Event::PeerConnected { .. } => self.peers[node] += 1,
-                Event::PeerDisconnected { .. } => self.peers[node] = self.peers[node].saturating_sub(1),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn topology(nodes: usize, overlay: Overlay) -> Topology {
-    let link = LinkClass { latency: Duration::ZERO, jitter: Duration::ZERO, bandwidth: None, ..LinkClass::default() };
-    super::topology(nodes, vec![group("node", nodes, Role::Miner)], overlay, link)
+    real::measure(Processes::new, MANY)
 }

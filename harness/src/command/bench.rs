@@ -4,7 +4,7 @@ use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
 use super::Speech;
-use crate::bench::{Figure, Part, SIZES, part, processes, table};
+use crate::bench::{Figure, Part, SIZES, containers, part, processes, table};
 use crate::report::Verdict;
 use crate::suite::Backend;
 
@@ -13,7 +13,7 @@ pub(super) struct Arguments {
     /// Sizes of the clusters to measure; nothing but these then
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(2..=10_000))]
     nodes: Vec<u16>,
-    /// What to measure clusters on: simulated or process
+    /// What to measure clusters on: simulated, process or container
     #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
     backend: Backend,
 }
@@ -21,8 +21,8 @@ pub(super) struct Arguments {
 pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32> {
     match arguments.backend {
         Backend::Simulated => {}
-        Backend::Process => return processes(speech),
-        Backend::Container => return Err(miette!("the backend `container` is not built yet, so nothing was started")),
+        Backend::Process => return tell(processes::measure(), speech),
+        Backend::Container => return tell(containers::measure(), speech),
     }
     let chosen: Vec<usize> = arguments.nodes.iter().map(|nodes| usize::from(*nodes)).collect();
     let sizes = if chosen.is_empty() { SIZES.to_vec() } else { chosen.clone() };
@@ -61,9 +61,9 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
     Ok(if counts { 0 } else { Verdict::Error.exit_code() })
 }
 
-/// Measures clusters of processes.
-fn processes(speech: Speech) -> miette::Result<i32> {
-    let figures = processes::measure().map_err(|why| miette!("{why}"))?;
+/// Tells what clusters of real nodes came to.
+fn tell(measured: Result<Vec<Figure>, String>, speech: Speech) -> miette::Result<i32> {
+    let figures = measured.map_err(|why| miette!("{why}"))?;
     for figure in figures.iter().filter(|_| speech.json) {
         println!("{}", serde_json::to_string(figure).into_diagnostic()?);
     }

@@ -55,7 +55,7 @@ impl Arguments {
         for leftover in &gone {
             self.tell(leftover.kind.word(), &leftover.name, word(leftover.life()), speech);
         }
-        for (_, name) in &images {
+        for (_, name) in images.iter().filter(|_| self.dry_run) {
             self.tell("image", name, "dead", speech);
         }
         let living = known.len();
@@ -70,15 +70,19 @@ impl Arguments {
         let docker = engine.docker().clone();
         let removed = engine.wait(async move {
             leftovers::remove(&docker, &gone).await?;
+            let mut removed = Vec::new();
             for (id, name) in images {
-                // A living harness may use it.
-                if let Err(why) = image::remove(&docker, &id).await {
-                    tracing::info!(name, why, "an image stays");
+                // One that somebody's containers use stays.
+                if image::remove(&docker, &id).await.is_ok() {
+                    removed.push(name);
                 }
             }
-            Ok(())
+            Ok(removed)
         });
-        removed.as_ref().err().iter().for_each(|why| eprintln!("{why}"));
+        match &removed {
+            Ok(images) => images.iter().for_each(|name| self.tell("image", name, "dead", speech)),
+            Err(why) => eprintln!("{why}"),
+        }
         Ok(removed.is_ok())
     }
 

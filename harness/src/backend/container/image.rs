@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -34,7 +35,7 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 /// What the engine said, or why this executable cannot be read.
 pub async fn provide(docker: &Docker) -> Result<String, String> {
-    let tag = tag(Path::new(MYSELF)).map_err(told)?;
+    let tag = own_tag().map_err(told)?;
     match docker.inspect_image(&format!("{REPOSITORY}:{tag}")).await {
         Ok(_) => return Ok(tag),
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
@@ -62,7 +63,7 @@ pub async fn provide(docker: &Docker) -> Result<String, String> {
 /// # Errors
 /// What the engine said.
 pub async fn old(docker: &Docker, seconds: u64) -> Result<Vec<(String, String)>, String> {
-    let own = tag(Path::new(MYSELF)).map(|tag| format!("{REPOSITORY}:{tag}")).map_err(told)?;
+    let own = own_tag().map(|tag| format!("{REPOSITORY}:{tag}")).map_err(told)?;
     let filters = HashMap::from([("label", vec![MADE])]);
     let images =
         docker.list_images(Some(ListImagesOptionsBuilder::new().filters(&filters).build())).await.map_err(told)?;
@@ -80,6 +81,15 @@ pub async fn old(docker: &Docker, seconds: u64) -> Result<Vec<(String, String)>,
 /// What the engine said.
 pub async fn remove(docker: &Docker, id: &str) -> Result<(), String> {
     docker.remove_image(id, None::<RemoveImageOptions>, None).await.map(drop).map_err(told)
+}
+
+/// The tag of this executable, which stays what it is while it runs.
+fn own_tag() -> io::Result<String> {
+    static TAG: OnceLock<String> = OnceLock::new();
+    match TAG.get() {
+        Some(tag) => Ok(tag.clone()),
+        None => tag(Path::new(MYSELF)).map(|tag| TAG.get_or_init(|| tag).clone()),
+    }
 }
 
 /// The first digits of a file's digest.
