@@ -22,6 +22,8 @@ use crate::{experiments, stories};
 
 /// Real seconds that a second of these stories takes.
 const PACE: f64 = 0.05;
+/// The same where blocks are a second apart.
+const SLOWER: f64 = 0.25;
 
 /// Every story of a backend.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
@@ -42,6 +44,7 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
         }),
         story("the_kernel_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", Processes::new, the_kernel_obeys),
         story("a_frozen_process_says_nothing", "pair.yaml", Processes::new, a_frozen_process_says_nothing),
+        story("a_selfish_process_makes_others_waste_blocks", "selfish-5.yaml", Processes::new, a_selfish_process),
     ]
 }
 
@@ -67,6 +70,18 @@ async fn a_frozen_process_says_nothing(mut story: Story<Processes>) -> Result<()
     assert_eq!((after.words, after.withheld), (before.words, 1));
     story.heal(frozen).await?;
     story.converge(seconds(120)).await
+}
+
+/// An adversary stands between the actors of a real node as it does in a simulation: without it everyone's blocks, a
+/// second apart and known everywhere within milliseconds, would stay.
+async fn a_selfish_process(mut story: Story<Processes>) -> Result<(), story::Failed> {
+    story.start().await?;
+    story.wait_until("a hundred blocks", seconds(300), |view| view.mined() >= 100).await?;
+    let view = story.view();
+    let highest = view.blocks().all().iter().map(|block| block.height).max();
+    let wasted = view.mined() - u64::from(highest.unwrap_or(0));
+    assert!((4..60).contains(&wasted), "{wasted} blocks of {} were wasted", view.mined());
+    Ok(())
 }
 
 /// Counters of the kernel: nothing crosses a cut, frames cross again after it, and a delay is as long as was asked.
@@ -121,7 +136,8 @@ where
     let run = move || -> Result<(), Failed> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(topology);
         let topology = Topology::load(&file, &[]).map_err(|refusal| refusal.to_string())?;
-        let settings = Settings { seed: 7, pace: PACE, gated: false, folder: None };
+        let pace = if topology.chain.interval() < seconds(10) { SLOWER } else { PACE };
+        let settings = Settings { seed: 7, pace, gated: false, folder: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let story = Story::on(begin(settings)?, &topology, 7);

@@ -18,9 +18,11 @@ pub use between::stand_in;
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
 pub use selfish::SelfishMining;
+use serde::{Deserialize, Serialize};
 
 /// What a node does besides what all nodes do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Adversary {
     /// Mines apart and undoes a payment.
     PrivateBranch(PrivateBranch),

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use bitcoin::{Block, BlockHash, OutPoint};
 use schism_node::messages::{Announced, Source, ToLedger, ToNetwork, Verdict};
 use schism_node::ring::Ring;
+use serde::{Deserialize, Serialize};
 
 use super::between::{Strategy, shelve};
 use super::leash::{Leash, Phase, Signal};
 use super::secret::Secret;
 
 /// How a private branch is raced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrivateBranch {
     /// It gives up once it is so many blocks behind; at least 1.
     pub deficit: u32,

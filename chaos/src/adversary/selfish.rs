@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bitcoin::{Block, BlockHash};
 use schism_node::messages::{Source, ToLedger, ToNetwork};
 use schism_node::ring::Ring;
+use serde::{Deserialize, Serialize};
 
 use super::between::Strategy;
 use super::leash::{Leash, Phase, Signal};
@@ -23,7 +24,7 @@ use super::secret::Secret;
 const REMEMBERED: u32 = 200;
 
 /// How selfish mining is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelfishMining {
     /// Blocks below this height are told as everyone's.
     pub from_height: u32,

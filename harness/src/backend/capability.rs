@@ -68,9 +68,6 @@ impl Offer {
 
     /// What of an experiment cannot be done here, in a sentence.
     pub fn refuses(self, experiment: &Experiment) -> Option<String> {
-        if experiment.topology.groups.iter().any(|group| group.adversary.is_some()) {
-            return Some("the adversaries: they stand in simulated nodes alone; leave `--backend` out".to_owned());
-        }
         let faults = experiment.faults.iter().map(|step| (step.name.clone(), self.can(step.fault.name())));
         let slow = is_slow(&experiment.topology.link) || !experiment.topology.regions.is_empty();
         let links = slow.then(|| ("the topology's links".to_owned(), self.delays()));

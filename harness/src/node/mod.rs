@@ -12,6 +12,7 @@ use std::thread;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use schism_chaos::adversary::{self, Leash};
 use schism_node::clock::Clock;
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::ledger::store::{FileStore, StoreFailure};
@@ -119,6 +120,11 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
     };
     let gates = Gates::default();
     let node = Node::start(config, surroundings, |ring| {
+        let ring = match instructions.adversary {
+            // Nobody tells it anything here: only claims do, and they are measured in simulations.
+            Some(adversary) => adversary::stand_in(adversary, ring, &Leash::default(), &spawner),
+            None => ring,
+        };
         if instructions.gated { gates.stand_in(ring, instructions.chance, &spawner) } else { ring }
     })?;
     Ok(Running { node, gates, clock: shown, true_clock, pace: instructions.clock_rate, shifted: 0.0 })

@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use bitcoin::ScriptBuf;
+use schism_chaos::adversary::Adversary;
 use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
@@ -132,6 +133,8 @@ pub struct Instructions {
     pub clock_rate: f64,
     /// Whether gates stand before its actors.
     pub gated: bool,
+    /// What else stands between them.
+    pub adversary: Option<Adversary>,
 }
 
 /// What a supervisor or a node says.

@@ -79,6 +79,7 @@ fn start(store: &std::path::Path) -> What {
         unix_seconds: 0.0,
         clock_rate: 1.0,
         gated: false,
+        adversary: None,
     }))
 }
 

@@ -190,6 +190,7 @@ impl<S: Site> Real<S> {
             unix_seconds: LAB_EPOCH.as_secs_f64() + self.now().as_secs_f64(),
             clock_rate: 1.0 / pace,
             gated,
+            adversary: place.adversary,
         }
     }
 
