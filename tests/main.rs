@@ -8,6 +8,7 @@ mod determinism;
 mod experiments;
 mod interrupt;
 mod kept;
+mod live;
 mod mutants;
 mod plants;
 mod real;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         .chain(kept::trials())
         .chain(plants::trials())
         .chain(real::trials())
-        .chain(attacks::trials());
+        .chain(attacks::trials())
+        .chain(live::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

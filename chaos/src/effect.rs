@@ -113,6 +113,14 @@ impl Effect {
             | Self::Join { node, .. } => Some(*node),
         }
     }
+
+    /// Whether it is done to this node, or to a link that ends there.
+    pub fn touches(&self, place: usize) -> bool {
+        match self {
+            Self::Links { from, to, .. } => from.contains(&place) || to.contains(&place),
+            other => other.node() == Some(place),
+        }
+    }
 }
 
 /// A fault, resolved: what is done to whom.

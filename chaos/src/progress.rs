@@ -126,6 +126,31 @@ impl Progress {
         due
     }
 
+    /// Adds a step while the schedule runs; it begins when its trigger says.
+    pub fn add(&mut self, step: Step) {
+        self.steps.push(step);
+        self.states.push(StepState::default());
+    }
+
+    /// Ends a step before its time, for good: heals what is in force of it and begins it no more. Nothing where no step has
+    /// this name.
+    pub fn end_step(&mut self, name: &str) -> Option<Due> {
+        let step = self.steps.iter().position(|step| step.name == name)?;
+        self.states[step].exhausted = true;
+        let mut due = Due::default();
+        let (ended, rest) =
+            std::mem::take(&mut self.lasting).into_iter().partition(|o: &Occurrence| o.fault.step == step);
+        self.lasting = rest;
+        let ended: Vec<Occurrence> = ended;
+        ended.into_iter().for_each(|occurrence| self.heal(occurrence, &mut due));
+        Some(due)
+    }
+
+    /// Steps of which something is in force, with what it does.
+    pub fn in_force(&self) -> impl Iterator<Item = (&Step, &Resolved)> {
+        self.lasting.iter().map(|occurrence| (&self.steps[occurrence.fault.step], &occurrence.resolved))
+    }
+
     /// The schedule, in the order of its file.
     pub fn steps(&self) -> &[Step] {
         &self.steps

@@ -9,6 +9,7 @@ pub mod command;
 pub mod experiment;
 pub mod interrupt;
 pub mod known;
+pub mod live;
 pub mod logs;
 pub mod node;
 pub mod payments;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bitcoin::block::Header;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid, Work};
 pub use schism_wire::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,26 @@ pub enum Question {
         /// Its hash.
         hash: BlockHash,
     },
+    /// The hash of the best chain's block at this height.
+    HashAt {
+        /// Which height.
+        height: u32,
+    },
+    /// One header of the tree, and where it stands.
+    Header {
+        /// Its hash.
+        hash: BlockHash,
+    },
+    /// One unspent coin of the best chain.
+    Coin {
+        /// The output it is.
+        outpoint: OutPoint,
+    },
+    /// One transaction of the pool.
+    Pooled {
+        /// Its id.
+        txid: Txid,
+    },
     /// Unspent coins that pay to any of these scripts, at most `limit`.
     Coins {
         /// Scripts to look for, whole.
@@ -35,19 +56,22 @@ pub enum Question {
     /// Judge a transaction and relay it.
     Submit {
         /// The transaction.
-        #[serde(with = "bitcoin::consensus::serde::With::<bitcoin::consensus::serde::Hex>")]
+        #[serde(with = "hex")]
         transaction: Transaction,
     },
     /// Judge a block and relay it.
     SubmitBlock {
         /// The block.
-        #[serde(with = "bitcoin::consensus::serde::With::<bitcoin::consensus::serde::Hex>")]
+        #[serde(with = "hex")]
         block: Block,
     },
     /// Mine this many blocks at once, one on the other, on the current template.
     Mine {
         /// How many.
         blocks: u32,
+        /// Whom their coinbases pay; whom the node's always do where nothing is said.
+        #[serde(default)]
+        payee: Option<ScriptBuf>,
     },
     /// Change the miner's hash rate, in hashes per second; 0 stops it.
     SetHashRate {
@@ -78,6 +102,11 @@ pub enum Question {
         /// Who.
         peer: PeerId,
     },
+    /// Close every connection and have no other until told so, or seek peers again.
+    SetNetwork {
+        /// Whether it has connections.
+        active: bool,
+    },
 }
 
 /// What a node answers.
@@ -95,6 +124,22 @@ pub enum Answer {
     Block {
         /// The block.
         hex: Option<String>,
+    },
+    /// To [`Question::HashAt`]; nothing above the tip.
+    Hash {
+        /// The hash.
+        hash: Option<BlockHash>,
+    },
+    /// To [`Question::Header`]; nothing where it is not known.
+    Header(Option<HeaderState>),
+    /// To [`Question::Coin`]; nothing where there is none, or it is spent.
+    Coin(Option<Coin>),
+    /// To [`Question::Pooled`]: consensus bytes as hex, or nothing where it is not in the pool.
+    Pooled {
+        /// The transaction.
+        hex: Option<String>,
+        /// What it pays.
+        fee: Amount,
     },
     /// To [`Question::Coins`].
     Coins {
@@ -140,6 +185,22 @@ pub struct LedgerState {
     pub subsidies: Amount,
     /// Signature checks asked of the verifier since start.
     pub signature_checks: u64,
+}
+
+/// A header of the block tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderState {
+    /// The header.
+    #[serde(with = "hex")]
+    pub header: Header,
+    /// Its hash, its height, and the work of the chain up to it.
+    pub tip: Tip,
+    /// The median of the times of it and the ten before it.
+    pub median_time: u32,
+    /// Whether it is on the best chain.
+    pub active: bool,
+    /// What follows on the best chain.
+    pub next: Option<BlockHash>,
 }
 
 /// A leaf of the block tree.
@@ -231,7 +292,7 @@ pub enum Event {
     /// This node's miner found a block.
     BlockMined {
         /// The block; consensus bytes as hex in files.
-        #[serde(with = "block_hex")]
+        #[serde(with = "shared_hex")]
         block: Arc<Block>,
         /// Its height.
         height: u32,
@@ -356,16 +417,38 @@ pub struct Asked {
     pub answer: oneshot::Sender<Answer>,
 }
 
-mod block_hex {
-    use super::{Arc, Block};
-    use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+/// Consensus bytes as hex. (The `bitcoin` crate's own way panics where bytes are missing.)
+pub mod hex {
+    use bitcoin::consensus::encode::{Decodable, Encodable, deserialize_hex, serialize_hex};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The serialiser's own.
+    pub fn serialize<T: Encodable, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serialize_hex(value))
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Where it is not all of it, and nothing else.
+    pub fn deserialize<'de, T: Decodable, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        deserialize_hex(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// The same of something shared.
+mod shared_hex {
+    use super::{Arc, Block, hex};
+    use serde::{Deserializer, Serializer};
+
     pub(super) fn serialize<S: Serializer>(block: &Arc<Block>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&serialize_hex(block.as_ref()))
+        hex::serialize(block.as_ref(), serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Block>, D::Error> {
-        deserialize_hex(&String::deserialize(deserializer)?).map(Arc::new).map_err(D::Error::custom)
+        hex::deserialize(deserializer).map(Arc::new)
     }
 }

@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod ledger;
+mod log;
 pub mod mempool;
 pub mod messages;
 pub mod miner;

@@ -15,7 +15,7 @@ use crate::miner::Miner;
 use crate::network::Network;
 use crate::ring::{Door, Ring};
 use crate::surroundings::{Spawner, Surroundings};
-use crate::{NodeConfig, ledger, mempool, miner, network};
+use crate::{NodeConfig, ledger, log, mempool, miner, network};
 
 /// A running node: its doors. The actors live in the spawner's hands and end when that drops them.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ impl Node {
         between: impl FnOnce(Ring) -> Ring,
     ) -> Result<Self, StoreFailure> {
         let Surroundings { transport, store, clock, chance, spawner, verifier, events, trace, work } = surroundings;
+        let events = log::as_well(events);
         // Addresses exist before actors do, so that each is born knowing its neighbours.
         let contexts = (Context::new(), Context::new(), Context::new(), Context::new());
         let honest = Ring {
@@ -97,16 +98,20 @@ impl Node {
             Question::Ledger
             | Question::Tips
             | Question::Block { .. }
+            | Question::HashAt { .. }
+            | Question::Header { .. }
+            | Question::Coin { .. }
             | Question::Coins { .. }
             | Question::Submit { .. }
             | Question::SubmitBlock { .. } => self.ring.ledger.tell(ToLedger::Asked(asked)),
-            Question::Pool => self.ring.mempool.tell(ToMempool::Asked(asked)),
+            Question::Pool | Question::Pooled { .. } => self.ring.mempool.tell(ToMempool::Asked(asked)),
             Question::Mine { .. } | Question::SetHashRate { .. } => self.ring.miner.tell(ToMiner::Asked(asked)),
             Question::Peers
             | Question::Dial { .. }
             | Question::Hang { .. }
             | Question::Ban { .. }
-            | Question::Unban { .. } => self.ring.network.tell(ToNetwork::Asked(asked)),
+            | Question::Unban { .. }
+            | Question::SetNetwork { .. } => self.ring.network.tell(ToNetwork::Asked(asked)),
         }
         async move { answered.await.ok() }
     }

@@ -122,7 +122,7 @@ impl<S: Site> Quiet<S> {
     }
 
     fn mine(&mut self, node: usize, blocks: u32) {
-        self.cluster.backend().tell(node, Question::Mine { blocks });
+        self.cluster.backend().tell(node, Question::Mine { blocks, payee: None });
     }
 
     /// Cuts, or mends, every link between two sides.

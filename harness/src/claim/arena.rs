@@ -153,7 +153,7 @@ impl Arena {
             // A tie: two tips live on until the next block. Whose turn it is decides nothing that is measured.
             let honest = self.honest_miners();
             let miner = honest[turn as usize % honest.len()];
-            self.cluster.backend().tell(miner, Question::Mine { blocks: 1 });
+            self.cluster.backend().tell(miner, Question::Mine { blocks: 1, payee: None });
         }
         Err(format!("{} tips live on while nobody mines", self.different_tips()))
     }

@@ -11,12 +11,15 @@ mod explain;
 mod flags;
 mod import;
 mod list;
+mod live;
+mod logs;
 mod progress;
 mod repeat;
 mod run;
 mod schema;
 mod stages;
 mod test;
+mod up;
 mod validate;
 mod worker;
 
@@ -28,7 +31,6 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::backend::container::reaper;
 use crate::backend::process::namespaces;
-use crate::logs;
 use crate::report::{Colour, Verdict};
 
 /// A laboratory for peer-to-peer money: clusters of real nodes, hurt on purpose.
@@ -73,6 +75,34 @@ enum Verb {
     Repeat(repeat::Arguments),
     /// Put kept runs side by side
     Compare(compare::Arguments),
+    /// Start a cluster that lives until it is told to go down
+    Up(up::UpArguments),
+    /// Say where every node of the cluster stands
+    Status(live::StatusArguments),
+    /// Print what nodes have logged
+    Logs(logs::Arguments),
+    /// Hurt the cluster, say what is in force, and heal it
+    Fault(live::FaultArguments),
+    /// End a node as a crash would
+    Kill(live::EndArguments),
+    /// Stop a node without its noticing
+    Freeze(live::NodeArguments),
+    /// Let a frozen node go on
+    Thaw(live::NodeArguments),
+    /// Start a node that was killed, or start one that runs again
+    Restart(live::EndArguments),
+    /// Submit a transaction at a node
+    Submit(live::SubmitArguments),
+    /// Let a node mine at once
+    Mine(live::MineArguments),
+    /// Start one more node
+    Add(live::AddArguments),
+    /// End a node for ever
+    Remove(live::NodeArguments),
+    /// Heal everything and end the cluster
+    Down(live::DownArguments),
+    /// Hold a cluster for a script: orders as JSON lines on standard input, answers on standard output
+    Drive(up::DriveArguments),
     /// Check files without running them
     Validate(validate::Arguments),
     /// Print the JSON Schema of topologies or experiments
@@ -141,13 +171,27 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let speech = command.speech;
     // A real node has its process, and its log, for itself.
     if !matches!(command.verb, Verb::Node) {
-        logs::listen(speech.verbose >= 2);
+        crate::logs::listen(speech.verbose >= 2);
     }
     let done = match command.verb {
         Verb::Run(arguments) => run::run(&arguments, speech),
         Verb::Test(arguments) => test::test(&arguments, speech),
         Verb::Repeat(arguments) => repeat::repeat(&arguments, speech),
         Verb::Compare(arguments) => compare::compare(&arguments, speech),
+        Verb::Up(arguments) => up::up(&arguments, speech),
+        Verb::Status(arguments) => live::status(&arguments, speech),
+        Verb::Logs(arguments) => logs::logs(&arguments),
+        Verb::Fault(arguments) => live::fault(&arguments, speech),
+        Verb::Kill(arguments) => live::kill(&arguments, speech),
+        Verb::Freeze(arguments) => live::freeze(&arguments, speech),
+        Verb::Thaw(arguments) => live::thaw(&arguments, speech),
+        Verb::Restart(arguments) => live::restart(&arguments, speech),
+        Verb::Submit(arguments) => live::submit(&arguments, speech),
+        Verb::Mine(arguments) => live::mine(&arguments, speech),
+        Verb::Add(arguments) => live::add(&arguments, speech),
+        Verb::Remove(arguments) => live::remove(&arguments, speech),
+        Verb::Down(arguments) => live::down(&arguments, speech),
+        Verb::Drive(arguments) => up::drive(&arguments, speech),
         Verb::Validate(arguments) => validate::validate(&arguments, speech),
         Verb::Schema(arguments) => schema::schema(&arguments),
         Verb::Import(arguments) => import::import(&arguments, speech),

@@ -115,8 +115,9 @@ pub(super) fn be_a_node() -> i32 {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("SCHISM_LOG")
-                .unwrap_or_else(|_| "schism_node=info,schism_wire=info".into()),
+                .unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into()),
         )
+        .with_ansi(false)
         .with_writer(io::stderr)
         .init();
     match node::be() {

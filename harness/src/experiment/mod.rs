@@ -16,9 +16,10 @@ pub use read::Combination;
 
 use std::path::PathBuf;
 
-use schism_chaos::fault::Fault;
+use schism_chaos::fault::{Fault, Join};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::Step;
+use schism_chaos::selector::Role;
 
 use crate::claim::Claim;
 use crate::topology::{Plan, Topology};
@@ -53,8 +54,18 @@ pub struct Experiment {
     pub pace: Pace,
     /// Settings to combine, one run for each combination: paths as in `--set`, and their values as YAML text.
     pub sweep: Vec<(String, Vec<String>)>,
+    /// Nodes that have a place and are not there: who watches a live cluster may add them. No file can ask for any.
+    pub room: u32,
     /// A number to be measured over many trials and held against theory: then nothing of the above happens.
     pub claim: Option<Claim>,
+}
+
+/// The group, and the step, of nodes that are added to a live cluster.
+pub const NEWCOMERS: &str = "newcomer";
+
+/// So many nodes that join a live cluster when somebody asks for them.
+pub fn newcomers(count: u32) -> Join {
+    Join { group: NEWCOMERS.to_owned(), count, role: Role::Full, region: None, peers: None }
 }
 
 impl Experiment {
@@ -77,6 +88,8 @@ impl Experiment {
             Fault::Join(join) => Some((step.name.as_str(), join)),
             _ => None,
         });
-        self.topology.plan_with(seed, &joins.collect::<Vec<_>>())
+        let newcomers = newcomers(self.room);
+        let room = (self.room > 0).then_some((NEWCOMERS, &newcomers));
+        self.topology.plan_with(seed, &joins.chain(room).collect::<Vec<_>>())
     }
 }

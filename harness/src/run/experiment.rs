@@ -20,16 +20,16 @@ const SAMPLES_PER_INTERVAL: f64 = 2.0;
 
 /// An experiment being played.
 pub struct Play<'a, B> {
-    run: &'a mut Run<B>,
-    experiment: &'a Experiment,
-    tempo: Tempo,
-    progress: Progress,
-    payments: Payments,
+    pub(super) run: &'a mut Run<B>,
+    pub(super) experiment: &'a Experiment,
+    pub(super) tempo: Tempo,
+    pub(super) progress: Progress,
+    pub(super) payments: Payments,
     /// When the next payment is due, since the load started.
     next_payment: Option<Duration>,
     replay: Option<Replaying>,
     /// Blocks mined and the greatest height when the schedule was last asked.
-    seen: Option<(u64, u32)>,
+    pub(super) seen: Option<(u64, u32)>,
 }
 
 impl<'a, B: Backend> Play<'a, B> {
@@ -55,7 +55,13 @@ impl<'a, B: Backend> Play<'a, B> {
         link_up: Duration,
         pose: impl FnOnce(&mut Checks, &[usize]),
     ) -> Result<Progress, Broken> {
-        match self.whole(link_up, pose).await {
+        let ended = self.whole(link_up, pose).await;
+        self.ended(ended).await
+    }
+
+    /// However it ended, what is in force is healed.
+    pub(super) async fn ended(mut self, how: Result<(), Broken>) -> Result<Progress, Broken> {
+        match how {
             Err(Broken::Interrupted) => self.break_off().await?,
             ended => ended?,
         }
@@ -65,16 +71,20 @@ impl<'a, B: Backend> Play<'a, B> {
     /// Heals everything and looks at every node once more.
     async fn break_off(&mut self) -> Result<(), Broken> {
         self.run.interrupted();
-        let due = self.progress.finish();
-        self.perform(due).await?;
+        self.heal_all().await?;
         self.run.sample().await
+    }
+
+    /// Heals what is not permanent; nothing more begins.
+    pub(super) async fn heal_all(&mut self) -> Result<(), Broken> {
+        let due = self.progress.finish();
+        self.perform(due).await
     }
 
     async fn whole(&mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, &[usize])) -> Result<(), Broken> {
         self.run.start(link_up).await?;
         self.schedule().await?;
-        let due = self.progress.finish();
-        self.perform(due).await?;
+        self.heal_all().await?;
         let payers = self.payers();
         pose(&mut self.run.checks, &payers);
         self.run.record(self.run.cluster.now(), None, Happening::Healed)?;
@@ -85,16 +95,27 @@ impl<'a, B: Backend> Play<'a, B> {
     async fn schedule(&mut self) -> Result<(), Broken> {
         let duration = self.experiment.duration.map_or(Duration::ZERO, |length| self.tempo.time(length));
         loop {
-            self.poll().await?;
-            self.pay().await?;
+            self.do_what_is_due().await?;
             let now = self.run.now();
             if (self.progress.over() && now >= duration) || now >= duration.max(self.longest()) {
                 return Ok(());
             }
-            let over = if self.progress.over() { Some(duration) } else { Some(self.longest()) };
-            let wake = [self.progress.next_wake(), self.next_payment, over].into_iter().flatten().min();
-            self.run.step(wake.unwrap_or(now).max(now + Duration::from_millis(1))).await?;
+            let over = if self.progress.over() { duration } else { self.longest() };
+            let wake = self.wake(over);
+            self.run.step(wake).await?;
         }
+    }
+
+    /// Does what is due by now, of the schedule and of the load.
+    pub(super) async fn do_what_is_due(&mut self) -> Result<(), Broken> {
+        self.poll().await?;
+        self.pay().await
+    }
+
+    /// When something is due again, at the latest at `deadline`.
+    pub(super) fn wake(&self, deadline: Duration) -> Duration {
+        let wake = [self.progress.next_wake(), self.next_payment].into_iter().flatten().fold(deadline, Duration::min);
+        wake.max(self.run.now() + Duration::from_millis(1))
     }
 
     /// After the healing: goes on with the load until every check has seen what it waits for, or time is up.
@@ -119,8 +140,8 @@ impl<'a, B: Backend> Play<'a, B> {
             if self.run.checks.satisfied() || now >= deadline {
                 break;
             }
-            let wake = [Some(next_sample), self.next_payment, Some(deadline)].into_iter().flatten().min();
-            self.run.step(wake.unwrap_or(deadline).max(now + Duration::from_millis(1))).await?;
+            let wake = self.wake(next_sample.min(deadline));
+            self.run.step(wake).await?;
         }
         self.run.sample().await
     }
@@ -140,7 +161,7 @@ impl<'a, B: Backend> Play<'a, B> {
         self.perform(due).await
     }
 
-    async fn perform(&mut self, due: Due) -> Result<(), Broken> {
+    pub(super) async fn perform(&mut self, due: Due) -> Result<(), Broken> {
         for (fault, nobody) in due.skipped {
             let reason = nobody.to_string();
             self.run.record(self.run.cluster.now(), None, Happening::Skipped { fault, reason })?;
@@ -169,7 +190,7 @@ impl<'a, B: Backend> Play<'a, B> {
         Ok(())
     }
 
-    async fn submit(&mut self, payment: Payment) -> Result<(), Broken> {
+    pub(super) async fn submit(&mut self, payment: Payment) -> Result<(), Broken> {
         if let Some(replay) = self.replay.as_mut().filter(|_| payment.rival.is_none()) {
             replay.note(&payment);
         }
@@ -218,13 +239,13 @@ impl<'a, B: Backend> Play<'a, B> {
         lengths.sum::<Duration>().max(self.interval() * 60)
     }
 
-    fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         self.tempo.time(Length::Blocks(1.0))
     }
 }
 
 /// What a signature commits to, so that it holds in the block after this node's tip.
-fn fork_id<B: Backend>(run: &mut Run<B>, node: usize) -> Option<u32> {
+pub(super) fn fork_id<B: Backend>(run: &mut Run<B>, node: usize) -> Option<u32> {
     let ledger = run.view().nodes()[node].ledger.as_ref();
     let next = ledger.map_or(1, |ledger| ledger.tip.height + 1);
     run.cluster().rules(node).at(next).fork_id

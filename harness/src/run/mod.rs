@@ -2,6 +2,7 @@
 //!
 //! - this file: the heart. What a node says, what is done to it and what users do all pass through [`Run::record`].
 //! - [`experiment`]: plays an experiment's schedule and asks for what must hold.
+//! - [`live`]: plays what somebody orders while it runs.
 //! - [`story`]: the same words for tests written in Rust.
 //! - [`pose`]: which checks are asked.
 //! - [`proof`]: counters before, during and after each fault, for the evidence.
@@ -9,6 +10,7 @@
 //! - [`outcome`]: what it all adds up to.
 
 pub mod experiment;
+pub mod live;
 pub mod outcome;
 pub mod pose;
 pub mod proof;

@@ -231,7 +231,7 @@ impl<B: Backend> Story<B> {
     /// # Errors
     /// When it does not.
     pub async fn mine(&mut self, node: &str, blocks: u32) -> Result<Vec<BlockHash>, Failed> {
-        match self.ask(node, Question::Mine { blocks }).await? {
+        match self.ask(node, Question::Mine { blocks, payee: None }).await? {
             Answer::Mined { blocks } => Ok(blocks),
             other => Err(Failed::Node { node: node.to_owned(), what: format!("answered {other:?}") }),
         }

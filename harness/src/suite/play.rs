@@ -24,6 +24,7 @@ use crate::interrupt::Interrupt;
 use crate::logs;
 use crate::report::Results;
 use crate::run::experiment::Play;
+use crate::run::live::Live;
 use crate::run::outcome::Outcome;
 use crate::run::pose::{self, Means};
 use crate::run::{Broken, Onlooker, Run};
@@ -53,13 +54,22 @@ pub struct Setup<'a> {
 
 /// Plays an experiment under its own seed. Once per process, as there is one simulation per process.
 pub fn play(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Results {
+    played(experiment, setup, show, None)
+}
+
+/// Plays what is ordered while it goes on, besides the experiment's load and whatever its schedule says.
+pub fn play_live(experiment: &Experiment, setup: &Setup<'_>, live: Live) -> Results {
+    played(experiment, setup, Box::new(|_, _| {}), Some(live))
+}
+
+fn played(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker, live: Option<Live>) -> Results {
     let played = match setup.backend {
-        Backend::Simulated => simulated(experiment, setup, show),
+        Backend::Simulated => simulated(experiment, setup, show, live),
         Backend::Process => {
-            Offer::of_this_kernel().and_then(|offer| real(offer, Processes::new, experiment, setup, show))
+            Offer::of_this_kernel().and_then(|offer| real(offer, Processes::new, experiment, setup, show, live))
         }
         Backend::Container => {
-            Offer::of_the_engine().and_then(|offer| real(offer, Containers::new, experiment, setup, show))
+            Offer::of_the_engine().and_then(|offer| real(offer, Containers::new, experiment, setup, show, live))
         }
     };
     played.unwrap_or_else(|why| {
@@ -67,7 +77,12 @@ pub fn play(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resul
     })
 }
 
-fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Result<Results, String> {
+fn simulated(
+    experiment: &Experiment,
+    setup: &Setup<'_>,
+    show: Onlooker,
+    live: Option<Live>,
+) -> Result<Results, String> {
     let out = events(setup)?;
     let settings = Settings {
         fidelity: setup.fidelity,
@@ -93,6 +108,7 @@ fn simulated(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker) -> Resu
             link_up: LINK_UP.mul_f64(factor),
             pace: played.pace.simulated,
             grace: Duration::ZERO,
+            live,
         };
         let outcome = perform(backend, &played, orders, out, show).await;
         logs::close().map_err(Broken::Timeline).and(outcome)
@@ -111,6 +127,7 @@ fn real<S: Site>(
     experiment: &Experiment,
     setup: &Setup<'_>,
     show: Onlooker,
+    live: Option<Live>,
 ) -> Result<Results, String> {
     let watch = Stopwatch::start();
     if let Some(refused) = offer.refuses(experiment) {
@@ -130,6 +147,7 @@ fn real<S: Site>(
         link_up: LINK_UP.mul_f64(setup.timeout_factor),
         pace: 1.0,
         grace: KERNELS_WAIT.div_f64(pace),
+        live,
     };
     let out = events(setup)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -200,6 +218,8 @@ struct Orders {
     pace: f64,
     /// See [`Means::grace`].
     grace: Duration,
+    /// Orders to be obeyed instead of a schedule.
+    live: Option<Live>,
 }
 
 /// Plays an experiment on a backend.
@@ -233,7 +253,11 @@ async fn perform<B: PlaceOfNodes>(
     run.never_heal(orders.unhealed);
     run.heed(orders.interrupt);
     let payments = |checks: &mut Checks, homes: &[usize]| pose::payments(checks, experiment, &means, homes);
-    let progress = Play::new(&mut run, experiment, tempo, seed).play(orders.link_up, payments).await?;
+    let play = Play::new(&mut run, experiment, tempo, seed);
+    let progress = match orders.live {
+        Some(live) => play.live(orders.link_up, live).await?,
+        None => play.play(orders.link_up, payments).await?,
+    };
     run.cluster().count().await;
     let evidence = run.evidence(&progress);
     run.outcome(evidence)

@@ -169,7 +169,8 @@ pub(crate) fn closest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     words.iter().filter(near).min_by_key(|candidate| distance(candidate)).copied()
 }
 
-fn one_of(words: &[&str]) -> String {
+/// What could have been said, a dozen of it.
+pub(crate) fn one_of(words: &[&str]) -> String {
     let mut words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     words.dedup();
     let more = words.len().saturating_sub(12);

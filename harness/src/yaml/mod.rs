@@ -8,8 +8,8 @@ mod scalar;
 mod setting;
 mod tree;
 
-pub(crate) use fields::closest;
 pub use fields::{Context, Fields};
+pub(crate) use fields::{closest, one_of};
 pub use print::{Printed, list, map, text};
 pub use problem::{Problem, Refusal, Source};
 pub use setting::Setting;

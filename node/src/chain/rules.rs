@@ -13,7 +13,7 @@ pub struct Rules {
     /// The preset's name: `lab`, `bitcoin-mainnet`.
     pub name: String,
     /// The first block; consensus bytes as hex where it is written down.
-    #[serde(with = "bitcoin::consensus::serde::With::<bitcoin::consensus::serde::Hex>")]
+    #[serde(with = "crate::control::hex")]
     pub genesis: Block,
     /// Whether the outputs of the first block can be spent, and then at once; Bitcoin's never can.
     pub genesis_spendable: bool,

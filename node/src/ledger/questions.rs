@@ -10,9 +10,10 @@ use schism_wire::{Request, Response};
 
 use super::Ledger;
 use super::store::{Mark, StoreFailure};
+use super::tree::Id;
 use crate::bounds::{BLOCKS_PER_RESPONSE, HEADERS_PER_RESPONSE, RESPONSE_BYTES};
-use crate::chain::Coin;
-use crate::control::{Answer, LedgerState, Question};
+use crate::chain::{Coin, header};
+use crate::control::{Answer, HeaderState, LedgerState, Question};
 use crate::messages::TipChange;
 
 impl Ledger {
@@ -57,9 +58,26 @@ impl Ledger {
             Question::Block { hash } => {
                 Answer::Block { hex: self.store.block(hash)?.map(|block| serialize_hex(block.as_ref())) }
             }
+            Question::HashAt { height } => {
+                Answer::Hash { hash: self.tree.active_at(*height).map(|id| self.tree.hash(id)) }
+            }
+            Question::Header { hash } => Answer::Header(self.tree.find(hash).map(|id| self.header_state(id))),
+            Question::Coin { outpoint } => Answer::Coin(self.store.coin(outpoint)?),
             Question::Coins { scripts, limit } => Answer::Coins { coins: self.coins(scripts, *limit)? },
             _ => return Ok(None),
         }))
+    }
+
+    fn header_state(&self, id: Id) -> HeaderState {
+        let (tip, active) = (self.tree.tip(id), self.tree.is_active(id));
+        let next = active.then(|| self.tree.active_at(tip.height + 1)).flatten();
+        HeaderState {
+            header: *self.tree.header(id),
+            tip,
+            median_time: header::median_time_past(tip.height, &self.tree.pasts(id)),
+            active,
+            next: next.map(|next| self.tree.hash(next)),
+        }
     }
 
     /// Unspent outputs that pay to any of these scripts, ordered by outpoint.

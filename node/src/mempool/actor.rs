@@ -7,7 +7,8 @@ mod timed;
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, SpawnHandle};
-use bitcoin::{BlockHash, Transaction, Txid};
+use bitcoin::consensus::encode::serialize_hex;
+use bitcoin::{Amount, BlockHash, Transaction, Txid};
 use schism_wire::{AskId, PeerId, Request, Response};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -205,6 +206,11 @@ impl Mempool {
             Question::Pool => {
                 let transactions = pool.entries().map(|(txid, _)| *txid).collect();
                 Answer::Pool(PoolState { transactions, bytes: pool.bytes(), orphans })
+            }
+            Question::Pooled { txid } => {
+                let entry = pool.get(txid);
+                let hex = entry.map(|entry| serialize_hex(entry.entrant.transaction.as_ref()));
+                Answer::Pooled { hex, fee: entry.map_or(Amount::ZERO, |entry| entry.entrant.fee) }
             }
             other => Answer::Refused { reason: format!("the pool cannot answer {other:?}") },
         }

@@ -99,8 +99,8 @@ impl Handler<ToMiner> for Miner {
                 // Whoever asked may have left.
                 let _ = answer.send(answered);
             }
-            ToMiner::Asked(Asked { question: Question::Mine { blocks }, answer }) => {
-                self.sessions.ask(blocks.min(bounds::MINED_AT_ONCE), answer);
+            ToMiner::Asked(Asked { question: Question::Mine { blocks, payee }, answer }) => {
+                self.sessions.ask(blocks.min(bounds::MINED_AT_ONCE), payee, answer);
                 self.resume(context);
             }
             ToMiner::Asked(Asked { question, answer }) => {
@@ -192,7 +192,11 @@ impl Miner {
         self.due = None;
         let Some(template) = self.template.clone() else { return };
         self.signature.extranonce = self.signature.extranonce.wrapping_add(1);
-        let begun = Work::begin(template, self.signature.clone(), self.clock.unix_seconds(), self.rules.pow_limit);
+        let mut signature = self.signature.clone();
+        if let Some(payee) = self.sessions.payee() {
+            signature.payee = payee.clone();
+        }
+        let begun = Work::begin(template, signature, self.clock.unix_seconds(), self.rules.pow_limit);
         match begun {
             Ok(work) => {
                 self.work = Some(work);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bitcoin::BlockHash;
+use bitcoin::{BlockHash, ScriptBuf};
 use tokio::sync::oneshot;
 
 use crate::control::Answer;
@@ -17,6 +17,8 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Session {
     remaining: u32,
+    /// Whom its coinbases pay, where not whom the miner's always do.
+    payee: Option<ScriptBuf>,
     mined: Vec<BlockHash>,
     /// A block of ours that is with Ledger, and the parent it was mined on.
     judged: Option<Judged>,
@@ -31,14 +33,19 @@ struct Judged {
 
 impl Sessions {
     /// Asks for `blocks` more.
-    pub fn ask(&mut self, blocks: u32, answer: oneshot::Sender<Answer>) {
-        self.queue.push_back(Session { remaining: blocks, mined: Vec::new(), judged: None, answer });
+    pub fn ask(&mut self, blocks: u32, payee: Option<ScriptBuf>, answer: oneshot::Sender<Answer>) {
+        self.queue.push_back(Session { remaining: blocks, payee, mined: Vec::new(), judged: None, answer });
         self.close_finished();
     }
 
     /// Whether any block is still wanted.
     pub fn under_way(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whom the session that is under way pays.
+    pub fn payee(&self) -> Option<&ScriptBuf> {
+        self.queue.front()?.payee.as_ref()
     }
 
     /// Whether a block is wanted on the template at hand, none being judged.

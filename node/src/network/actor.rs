@@ -81,6 +81,8 @@ pub struct Network {
     start: Instant,
     haste: f64,
     pulses: u64,
+    /// Whether it may have connections.
+    active: bool,
     /// Bytes received that have been charged.
     charged_bytes: u64,
 }
@@ -117,6 +119,7 @@ impl Network {
             start: Instant::now(),
             haste: overlay.haste,
             pulses: 0,
+            active: true,
             charged_bytes: 0,
         }
     }
@@ -145,6 +148,9 @@ impl Network {
 
     /// Dials and lets go as the overlay decides.
     fn seek(&mut self, now: Duration) {
+        if !self.active {
+            return;
+        }
         for step in self.overlay.step(now, &self.peers) {
             match step {
                 Move::Dial { peer, addresses } => self.wire.dial(peer, addresses),

@@ -101,6 +101,24 @@ pub(super) fn read(context: &Context, node: &Node, scope: &Scope) -> Option<Vec<
     steps.filter(|_| unique)
 }
 
+/// Reads one step that comes after these: what a text says alone, and what begins at once where it does not say when.
+pub(super) fn read_one(context: &Context, mut node: Node, known: Known, before: &[Step]) -> Option<Step> {
+    let begins = |entry: &Entry| matches!(entry.key.as_str(), "at" | "at_height" | "after" | "every");
+    if let Value::Map(entries) = &mut node.value
+        && !entries.iter().any(begins)
+    {
+        let now = Node { value: Value::Text("0s".to_owned()), at: node.at };
+        entries.push(Entry { key: "at".to_owned(), at: node.at, value: now });
+    }
+    let scope = Scope { known: Some(known), steps: steps::and_one_more(context, before, &node) };
+    let step = read_step(context, &node, &scope, before.len())?;
+    if before.iter().any(|other| other.name == step.name) {
+        context.wrong(node.at, format!("there is a step `{}` already", step.name), Some("name it otherwise".into()));
+        return None;
+    }
+    Some(step)
+}
+
 fn read_step(context: &Context, node: &Node, scope: &Scope, position: usize) -> Option<Step> {
     let fields = context.map(node, "a fault")?;
     let own_name = fields.optional("name", Context::name);

@@ -8,9 +8,9 @@ mod top;
 
 use std::path::{Path, PathBuf};
 
-use schism_chaos::schedule::{Lasting, Moment, Start};
+use schism_chaos::schedule::{Lasting, Moment, Start, Step};
 
-use super::{Control, Experiment, Without};
+use super::{Control, Experiment, NEWCOMERS, Without};
 use crate::claim;
 use crate::yaml::{Context, Node, Refusal, Setting, Value};
 
@@ -59,7 +59,35 @@ impl Experiment {
     }
 }
 
+/// What a file says that is a topology and no experiment, once it is played: nothing happens by itself, and safety holds.
+const OF_TOPOLOGY: &str = "always: { supply: exact, no_double_spend: true }";
+
 impl Experiment {
+    /// Reads an experiment, or a topology as one in which nothing happens.
+    pub fn load_either(path: &Path, settings: &[String]) -> Result<Self, Refusal> {
+        let context = Context::default();
+        let tree = context.quietly(|| context.file(path));
+        let Some(tree) = tree.filter(|tree| tree.get("topology").is_none() && tree.get("groups").is_some()) else {
+            return Self::load(path, settings);
+        };
+        let about = tree.get("about").and_then(Node::as_text).unwrap_or_default();
+        let (shown, file) = (path.display().to_string(), path.file_name().unwrap_or_default().to_string_lossy());
+        let context = Context::default();
+        let tree = context.document(&shown, &format!("# {about}\ntopology: {file:?}\n{OF_TOPOLOGY}"));
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let experiment = tree.and_then(|tree| from_tree(&context, tree, folder, "--set", settings));
+        context.finish(experiment)
+    }
+
+    /// Reads one more step, as a file would say it, for a schedule that has these already. `name` is the text's in messages.
+    pub fn read_step(&self, name: &str, text: &str, before: &[Step]) -> Result<Step, Refusal> {
+        let context = Context::default();
+        let mut known = self.topology.known();
+        known.add_group(NEWCOMERS, self.room);
+        let step = context.parse(name, text).and_then(|node| faults::read_one(&context, node, known, before));
+        context.finish(step)
+    }
+
     /// The experiment a control asks for: read again with the control's settings, and without the step it takes away.
     /// What [`Without::Heal`] takes away cannot be said in a schedule and is left to whoever plays it.
     pub fn controlled(path: &Path, settings: &[String], control: &Control) -> Result<Self, Refusal> {

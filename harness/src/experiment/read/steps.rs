@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use schism_chaos::catalogue::CATALOGUE;
 
+use schism_chaos::schedule::Step;
+
 use crate::yaml::{Context, Node, Value};
 
 /// A step's name and what others may wait for.
@@ -27,8 +29,20 @@ pub(super) fn kind(node: &Node) -> Option<&'static str> {
 /// Names for all steps of a list, unique where the file's own are.
 pub(super) fn names(context: &Context, list: &Node) -> Vec<Named> {
     let Value::List(items) = &list.value else { return Vec::new() };
+    name_all(context, items, Vec::new())
+}
+
+/// Steps that have their names, and one more.
+pub(super) fn and_one_more(context: &Context, before: &[Step], item: &Node) -> Vec<Named> {
+    let named = |step: &Step| Named { name: step.name.clone(), named: step.named, heals: step.fault.heals() };
+    name_all(context, std::slice::from_ref(item), before.iter().map(named).collect())
+}
+
+/// Names for these steps, which come after those that have theirs.
+fn name_all(context: &Context, items: &[Node], mut before: Vec<Named>) -> Vec<Named> {
     let own = |item: &Node| item.get("name").and_then(|name| context.quietly(|| context.name(name)));
-    let taken: Vec<String> = items.iter().filter_map(own).collect();
+    let taken = before.iter().map(|step| step.name.clone()).chain(items.iter().filter_map(own));
+    let taken: Vec<String> = taken.collect();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let mut name = |item: &Node| {
         let permanent = item.get("permanent").is_some_and(|node| node.value == Value::Bool(true));
@@ -46,5 +60,6 @@ pub(super) fn names(context: &Context, list: &Node) -> Vec<Named> {
             }
         }
     };
-    items.iter().map(&mut name).collect()
+    before.extend(items.iter().map(&mut name));
+    before
 }

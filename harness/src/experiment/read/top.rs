@@ -57,6 +57,7 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
         controls: controls?,
         pace: pace?,
         sweep: sweep?,
+        room: 0,
         claim: claim?,
     };
     sane::check(context, &experiment, node.at, &entries)?;

@@ -166,7 +166,7 @@ fn a_rate_of_zero_stops_and_a_senseless_one_is_refused() {
 fn blocks_asked_for_are_mined_at_once_one_on_the_other() {
     run(async {
         let scene = Scene::new(0.0, MiningMode::Drawn).await;
-        let mut answered = scene.ask(Question::Mine { blocks: 3 }).await;
+        let mut answered = scene.ask(Question::Mine { blocks: 3, payee: None }).await;
         assert_eq!(scene.wanted(), [true]);
         scene.job(1).await;
         let mut hashes = vec![parent(1)];
@@ -195,7 +195,7 @@ fn blocks_asked_for_are_mined_at_once_one_on_the_other() {
 fn a_block_that_lost_against_another_is_mined_anew_and_not_counted() {
     run(async {
         let scene = Scene::new(0.0, MiningMode::Drawn).await;
-        let answered = scene.ask(Question::Mine { blocks: 1 }).await;
+        let answered = scene.ask(Question::Mine { blocks: 1, payee: None }).await;
         scene.job(1).await;
         assert_eq!(scene.found().len(), 1);
         scene.job(2).await;
@@ -210,7 +210,7 @@ fn a_block_that_lost_against_another_is_mined_anew_and_not_counted() {
 fn whoever_asked_for_blocks_is_answered_even_when_none_becomes_the_tip() {
     run(async {
         let scene = Scene::new(0.0, MiningMode::Drawn).await;
-        let answered = scene.ask(Question::Mine { blocks: 2 }).await;
+        let answered = scene.ask(Question::Mine { blocks: 2, payee: None }).await;
         scene.job(1).await;
         pass(100.0).await;
         assert!(matches!(answered.await, Ok(Answer::Mined { blocks }) if blocks.is_empty()));
@@ -222,7 +222,7 @@ fn whoever_asked_for_blocks_is_answered_even_when_none_becomes_the_tip() {
 fn many_blocks_at_once_wait_until_others_would_take_their_time() {
     run(async {
         let scene = Scene::new(0.0, MiningMode::Drawn).await;
-        let _answered = scene.ask(Question::Mine { blocks: 1 }).await;
+        let _answered = scene.ask(Question::Mine { blocks: 1, payee: None }).await;
         let mut early = template(&scene.rules, parent(1), 1);
         // `max_future` is 120 s, so it takes five more until the clock allows it.
         early.next.min_time = 1_700_000_000 + 125;

@@ -7,6 +7,7 @@ use bitcoin::{Block, Transaction};
 use schism_wire::{Announcement, AskId, Event as Heard, GossipId, Judgement, PeerId, Request, Response};
 
 use super::Network;
+use super::told::OFF;
 use crate::bounds::{ADDRESSES_PER_RESPONSE, ASKS_PER_PEER, RUBBISH_BLAME};
 use crate::control::Event;
 use crate::messages::{Source, ToLedger, ToMempool};
@@ -28,6 +29,9 @@ impl Network {
                     self.peers.learn(peer, vec![address], &mut self.chance);
                 }
                 (self.events)(Event::PeerConnected { peer, outbound });
+                if !self.active {
+                    self.wire.disconnect(peer, OFF);
+                }
             }
             Heard::Disconnected { peer, reason } => {
                 self.peers.disconnected(peer);

@@ -8,6 +8,9 @@ use crate::control::{Answer, Asked, PeersState, Question};
 use crate::messages::{Announced, Source, ToNetwork, Verdict, Want};
 use crate::network::admission::{Origin, Waiting};
 
+/// Why connections end while the network is off.
+pub(super) const OFF: &str = "the network is off by order";
+
 impl Network {
     pub(super) fn told(&mut self, message: ToNetwork) {
         match message {
@@ -128,6 +131,16 @@ impl Network {
             Question::Unban { peer } => {
                 self.peers.unban(peer);
                 self.wire.unban(peer);
+                Answer::Done
+            }
+            Question::SetNetwork { active } => {
+                self.active = active;
+                if active {
+                    self.seek(now);
+                } else {
+                    let peers: Vec<_> = self.peers.all_connected().collect();
+                    peers.into_iter().for_each(|peer| self.wire.disconnect(peer, OFF));
+                }
                 Answer::Done
             }
             other => {

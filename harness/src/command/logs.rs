@@ -1,0 +1,126 @@
+//! `schism logs`: what nodes have logged, of a cluster that is up or of any run folder.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use miette::{IntoDiagnostic, WrapErr, miette};
+
+use super::live::Which;
+use crate::yaml::closest;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    /// Of these nodes; of all where none is named
+    #[arg(value_name = "NODE")]
+    nodes: Vec<String>,
+    /// A run folder instead of the cluster that is up
+    #[arg(long, value_name = "FOLDER")]
+    run: Option<PathBuf>,
+    /// In the order of time, each line with its node's name; without it node by node
+    #[arg(long)]
+    merge: bool,
+    /// Go on as more is logged
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// How often a followed log is looked at.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// A node's log as far as it was read.
+struct Log {
+    node: String,
+    file: BufReader<File>,
+    /// What was read of a line whose end is not there yet.
+    begun: String,
+}
+
+pub(super) fn logs(arguments: &Arguments) -> miette::Result<i32> {
+    let folder = match &arguments.run {
+        Some(folder) => folder.clone(),
+        None => arguments.which.cluster()?.folder,
+    };
+    let mut logs = open(&folder.join("logs"), &arguments.nodes)?;
+    let several = logs.len() > 1;
+    loop {
+        if !tell(&mut logs, arguments.merge, several) || !arguments.follow {
+            return Ok(0);
+        }
+        pause();
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "files do not say when they grow")]
+fn pause() {
+    std::thread::sleep(AGAIN);
+}
+
+fn open(folder: &Path, nodes: &[String]) -> miette::Result<Vec<Log>> {
+    let mut paths: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let listed = std::fs::read_dir(folder).into_diagnostic();
+    for entry in listed.wrap_err_with(|| format!("there are no logs in {}", folder.display()))?.flatten() {
+        if let Some(node) = entry.path().file_name().and_then(|name| name.to_str()?.strip_suffix(".log")) {
+            paths.insert(node.to_owned(), entry.path());
+        }
+    }
+    for node in nodes {
+        if !paths.contains_key(node) {
+            let names: Vec<&str> = paths.keys().map(String::as_str).collect();
+            let help = closest(node, &names).map_or(names.join(", "), |near| format!("did you mean `{near}`?"));
+            return Err(miette!(help = help, "there is no log of `{node}` in {}", folder.display()));
+        }
+    }
+    let wanted = paths.into_iter().filter(|(node, _)| nodes.is_empty() || nodes.contains(node));
+    let open = wanted.map(|(node, path)| {
+        let file =
+            File::open(&path).into_diagnostic().wrap_err_with(|| format!("{} cannot be read", path.display()))?;
+        Ok(Log { node, file: BufReader::new(file), begun: String::new() })
+    });
+    open.collect()
+}
+
+/// Prints what is new; `false` when nobody reads it any more.
+fn tell(logs: &mut [Log], merge: bool, several: bool) -> bool {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for log in logs.iter_mut() {
+        while let Some(line) = log.next() {
+            lines.push((log.node.clone(), line));
+        }
+    }
+    if merge {
+        // A line begins with its time, and those of one node are in order already.
+        lines.sort_by_key(|(_, line)| time(line));
+    }
+    let mut out = std::io::stdout().lock();
+    let written = lines.iter().try_for_each(|(node, line)| match several {
+        true => writeln!(out, "{node}  {line}"),
+        false => writeln!(out, "{line}"),
+    });
+    written.and_then(|()| out.flush()).is_ok()
+}
+
+/// When a line was logged: seconds of the story first, as numbers, then a time of day as it is written.
+fn time(line: &str) -> (u64, String) {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    match first.trim_end_matches('s').parse::<f64>() {
+        Ok(seconds) => ((seconds * 1e6) as u64, String::new()),
+        Err(_) => (0, first.to_owned()),
+    }
+}
+
+impl Log {
+    /// The next whole line.
+    fn next(&mut self) -> Option<String> {
+        let read = self.file.read_line(&mut self.begun).unwrap_or(0);
+        if read == 0 || !self.begun.ends_with('\n') {
+            return None;
+        }
+        Some(std::mem::take(&mut self.begun).trim_end().to_owned())
+    }
+}
