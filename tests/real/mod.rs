@@ -2,6 +2,7 @@
 //! forbids namespaces, or no engine answers, they say so and are ignored; with `SCHISM_PROCESSES_REQUIRED=1` and
 //! `SCHISM_CONTAINERS_REQUIRED=1` they fail.
 
+mod clean;
 mod leaks;
 mod told;
 
@@ -70,5 +71,6 @@ pub fn as_part_of_a_cluster() -> Option<ExitCode> {
 }
 
 fn all(backend: Backend) -> Vec<Named> {
-    told::trials(backend).into_iter().chain(leaks::trials(backend)).collect()
+    let clean = if backend == Backend::Container { clean::trials() } else { Vec::new() };
+    told::trials(backend).into_iter().chain(leaks::trials(backend)).chain(clean).collect()
 }

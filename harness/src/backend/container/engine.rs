@@ -46,9 +46,11 @@ impl Engine {
             let docker = docker.negotiate_version().await.map_err(told)?;
             let version = docker.version().await.map_err(told)?;
             let platform = version.platform.map(|platform| platform.name).filter(|name| !name.is_empty());
-            let parts = version.components.unwrap_or_default();
+            // Docker's own part is called so and no more.
+            let full = |name: String| if name == "Engine" { "Docker Engine".to_owned() } else { name };
+            let named = version.components.unwrap_or_default().into_iter().next().map(|part| full(part.name));
             let about = About {
-                name: platform.or(parts.first().map(|part| part.name.clone())).unwrap_or_default(),
+                name: platform.or(named).unwrap_or_default(),
                 version: version.version.unwrap_or_default(),
                 api: version.api_version.unwrap_or_default(),
                 kernel: version.kernel_version.unwrap_or_default(),

@@ -34,8 +34,9 @@ use testcontainers::bollard::models::{
 };
 use testcontainers::bollard::query_parameters::InspectContainerOptions;
 use testcontainers::core::Mount;
+use testcontainers::core::client::ClientError;
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt, TestcontainersError};
 
 use self::attach::{GRACE, attach};
 use self::engine::{Engine, told};
@@ -200,6 +201,17 @@ impl Kit {
     }
 
     async fn start(&self, name: &str) -> Result<ContainerAsync<GenericImage>, String> {
+        match self.request(name).start().await {
+            // Somebody found the image old and in nobody's use; no registry has it.
+            Err(TestcontainersError::Client(ClientError::PullImage { .. })) => {
+                image::provide(&self.docker).await?;
+                self.request(name).start().await.map_err(told)
+            }
+            started => started.map_err(told),
+        }
+    }
+
+    fn request(&self, name: &str) -> ContainerRequest<GenericImage> {
         let words = [SUPERVISE, "--pace", &self.pace.to_string(), "--grace", &GRACE.as_secs().to_string()];
         let request = GenericImage::new(image::REPOSITORY, &self.tag)
             .with_container_name(format!("{}-{name}", self.name))
@@ -219,11 +231,10 @@ impl Kit {
                 // Everything said is on the attached streams; the engine need not write it down.
                 host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
             });
-        let request = match std::env::var(LOG) {
+        match std::env::var(LOG) {
             Ok(what) => request.with_env_var(LOG, what),
             Err(_) => request,
-        };
-        request.start().await.map_err(told)
+        }
     }
 
     /// The address that the engine gave a container.
