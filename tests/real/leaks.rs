@@ -15,7 +15,7 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, pipe};
+use nix::unistd::{Pid, Uid, pipe};
 use schism::backend::container::engine::Engine;
 use schism::backend::container::leftovers::{self, Kind, Leftover};
 use schism::backend::container::owner::{Life, Owner};
@@ -61,15 +61,17 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
     let times = std::env::var("SCHISM_LEAKS").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let mut trials: Vec<Named> = Vec::new();
     for (stage, words) in STAGES {
-        for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+        for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGABRT] {
             if signal == Signal::SIGKILL || stage == "frozen" || times > 1 {
                 let ended = format!("ended_by_{}_while_{stage}", signal.as_str().to_lowercase());
                 let name = format!("nothing_is_left_of_a_{backend}_run_{ended}");
-                let run = move || (0..times).try_for_each(|_| end_a_run(backend, words, signal));
+                let run = move || (0..times).try_for_each(|_| end_a_run(backend, End::By(words, signal)));
                 trials.push((name, Box::new(run)));
             }
         }
     }
+    let name = format!("nothing_is_left_of_a_{backend}_run_whose_disk_is_full");
+    trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run(backend, End::FullDisk)))));
     if backend == Backend::Container {
         let name = "without_its_reaper_a_cluster_of_containers_ends_by_its_lease".to_owned();
         trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run_without_a_reaper()))));
@@ -77,7 +79,16 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
     trials
 }
 
-fn end_a_run(backend: Backend, words: &str, signal: Signal) -> Result<(), Failed> {
+/// How a run ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// By a signal, once it has said these words.
+    By(&'static str, Signal),
+    /// By itself: there is no room for its run folder.
+    FullDisk,
+}
+
+fn end_a_run(backend: Backend, end: End) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (temporary, runs, file) = (folder.path().join("tmp"), folder.path().join("runs"), folder.path().join("x.yaml"));
     fs::create_dir(&temporary)?;
@@ -85,23 +96,31 @@ fn end_a_run(backend: Backend, words: &str, signal: Signal) -> Result<(), Failed
     let interfaces = interfaces()?;
     let (everyone_gone, inherited) = pipe()?;
     let mark = format!("{}-{}", std::process::id(), runs.display());
-    let mut run = Command::new(env!("CARGO_BIN_EXE_schism"))
-        .args(["run", "--backend", &backend.to_string(), "--runs"])
-        .args([&runs, &file])
-        .env("TMPDIR", &temporary)
-        .env(MARK, &mark)
-        .stdin(Stdio::null())
-        .stdout(if words == FIRST { Stdio::piped() } else { Stdio::null() })
-        .stderr(if words == FIRST { Stdio::null() } else { Stdio::piped() })
-        .spawn()?;
+    let mut run = match end {
+        End::By(..) => Command::new(env!("CARGO_BIN_EXE_schism")),
+        End::FullDisk => with_a_full_disk(&runs)?,
+    };
+    run.args(["run", "--backend", &backend.to_string(), "--runs"]).args([&runs, &file]);
+    run.env("TMPDIR", &temporary).env(MARK, &mark).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match end {
+        End::By(FIRST, _) => run.stdout(Stdio::piped()),
+        End::By(..) => run.stderr(Stdio::piped()),
+        End::FullDisk => &mut run,
+    };
+    let mut run = run.spawn()?;
     drop(inherited);
-    wait_until_it_says(&mut run, words)?;
     let engine = (backend == Backend::Container).then(Engine::find).transpose()?;
-    if let (Some(engine), FIRST) = (&engine, words) {
-        wait_until(engine, |left| of_run(left, &run).any(|leftover| leftover.kind == Kind::Container))?;
+    if let End::By(words, signal) = end {
+        wait_until_it_says(&mut run, words)?;
+        if let (Some(engine), FIRST) = (&engine, words) {
+            wait_until(engine, |left| of_run(left, &run).any(|leftover| leftover.kind == Kind::Container))?;
+        }
+        kill(Pid::from_raw(i32::try_from(run.id())?), signal)?;
     }
-    kill(Pid::from_raw(i32::try_from(run.id())?), signal)?;
-    run.wait()?;
+    let ended = run.wait()?;
+    if ended.success() {
+        return Err("it ended as if nothing had happened".into());
+    }
     let mut gone = [PollFd::new(everyone_gone.as_fd(), PollFlags::POLLIN)];
     if poll(&mut gone, PollTimeout::from(GONE_WITHIN))? == 0 {
         return Err(format!("processes are left: {:?}", marked(&mark)).into());
@@ -127,6 +146,17 @@ fn end_a_run(backend: Backend, words: &str, signal: Signal) -> Result<(), Failed
         Some(left) => Err(format!("a temporary file is left: {:?}", left?.path()).into()),
         None => Ok(()),
     }
+}
+
+/// The command where the folder for runs holds next to nothing; in a mount namespace of its own, so that this, too, goes
+/// with it.
+fn with_a_full_disk(runs: &Path) -> Result<Command, Failed> {
+    fs::create_dir(runs)?;
+    let mut command = Command::new("unshare");
+    command.arg(if Uid::effective().is_root() { "--mount" } else { "--map-root-user" }).arg("--mount");
+    command.args(["sh", "-c", "mount -t tmpfs -o size=64k schism \"$0\" && exec \"$@\""]).arg(runs);
+    command.arg(env!("CARGO_BIN_EXE_schism"));
+    Ok(command)
 }
 
 /// Who is meant to see to it is killed first: the supervisors end all the same, and the next cluster sweeps up the rest.
@@ -230,7 +260,9 @@ fn with_mark(mark: &str) -> impl Iterator<Item = PathBuf> {
     all.filter(is_ours)
 }
 
-/// Network interfaces outside of any cluster.
+/// Network interfaces outside of any cluster, but for those that an engine makes for the trials beside this one.
 fn interfaces() -> std::io::Result<BTreeSet<String>> {
-    fs::read_dir("/sys/class/net")?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    let all = fs::read_dir("/sys/class/net")?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let of_an_engine = |name: &String| ["br-", "veth"].iter().any(|start| name.starts_with(start));
+    all.filter(|name| !name.as_ref().is_ok_and(of_an_engine)).collect()
 }

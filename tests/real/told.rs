@@ -151,7 +151,8 @@ where
 fn experiment(name: &'static str, file: &'static str, backend: Backend) -> Named {
     let run = move || -> Result<(), Failed> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../chaos/{file}.yaml"));
-        let job = Job { backend, seed: 7, ..experiments::template(&file) };
+        // A machine that tests other things meanwhile may take its time.
+        let job = Job { backend, seed: 7, timeout_factor: 3.0, ..experiments::template(&file) };
         let results = job.work(&Interrupt::default(), Box::new(|_, _| {}));
         if results.verdict == Verdict::Passed { Ok(()) } else { Err(text(&results, Colour::Never).into()) }
     };

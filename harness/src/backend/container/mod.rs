@@ -268,7 +268,9 @@ async fn make_network(docker: &Docker, name: &str, labels: &HashMap<String, Stri
             Err(error) => return Err(format!("the cluster's network cannot be made: {error}")),
         }
     }
-    Err(format!("no subnet of 10.64.0.0/10 is free for the cluster's network: {refused}"))
+    Err(format!(
+        "no subnet of 10.64.0.0/10 is free for the cluster's network ({refused}): remove some that nobody uses with `docker network prune`"
+    ))
 }
 
 /// Whether an engine says that somebody has the subnet already: Docker's words, the kernel's through it, and podman's.
