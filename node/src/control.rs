@@ -370,6 +370,9 @@ pub enum Event {
         points: u32,
         /// For what.
         reason: String,
+        /// The same as the rule that was broken, where it is one.
+        #[serde(default)]
+        refused: Option<Refused>,
     },
     /// A peer was banned.
     PeerBanned {

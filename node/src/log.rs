@@ -36,7 +36,7 @@ fn log(event: &Event) {
         Event::Listening { address } => info!(%address, "listens"),
         Event::PeerConnected { peer, outbound } => info!(%peer, outbound, "connected"),
         Event::PeerDisconnected { peer, reason } => info!(%peer, reason, "disconnected"),
-        Event::PeerCharged { peer, points, reason } => warn!(%peer, points, reason, "charged a peer"),
+        Event::PeerCharged { peer, points, reason, .. } => warn!(%peer, points, reason, "charged a peer"),
         Event::PeerBanned { peer, reason } => warn!(%peer, reason, "banned a peer"),
         Event::StoreRebuilt { damage, blocks } => warn!(damage, blocks, "rebuilt the store"),
         Event::StoreFailed { error } => warn!(error, "the store failed"),

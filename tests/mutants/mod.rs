@@ -10,6 +10,7 @@ mod mines_empty;
 mod mints;
 mod never_reconciles;
 mod never_redials;
+mod relays_unjudged;
 pub mod scene;
 pub mod sieve;
 mod skips_signatures;
@@ -45,6 +46,8 @@ struct Mutant {
 
 const ALL: &[Mutant] = &[
     skips_signatures::MUTANT,
+    skips_signatures::OF_STRANGERS,
+    relays_unjudged::MUTANT,
     mints::MUTANT,
     forgets_undo::MUTANT,
     last_seen::MUTANT,

@@ -8,12 +8,13 @@ use std::time::Duration;
 use schism::backend::mutation::Mutation;
 use schism::backend::simulated::Simulated;
 use schism::checks::{Check, Tempo};
-use schism::experiment::Experiment;
+use schism::experiment::{Check as Asked, Experiment};
 use schism::interrupt::Interrupt;
 use schism::report::{Results, Verdict};
 use schism::run::story::{Failed, Story};
 use schism::suite::{Backend, Setup, play};
 use schism::topology::Topology;
+use schism_chaos::quantity::Length;
 use schism_chaos::simulation::{Fidelity, Settings, simulate};
 
 /// Findings in order, each with its check; or why there are none to speak of.
@@ -51,6 +52,12 @@ pub fn played(experiment: &Experiment, mutation: Option<Arc<dyn Mutation>>) -> R
 
 /// Asks what the file asks.
 pub fn as_it_is(_: &mut Experiment) {}
+
+/// Asks only what is asked all the time and of bans, for a dozen blocks.
+pub fn shortly(experiment: &mut Experiment) {
+    experiment.duration = Some(Length::Blocks(12.0));
+    experiment.finally.retain(|asked| matches!(asked.check, Asked::OnlyLiarsBanned { .. }));
+}
 
 /// A story being told, on a cluster that it borrows.
 pub type Telling<'a> = Pin<Box<dyn Future<Output = Result<(), Failed>> + 'a>>;

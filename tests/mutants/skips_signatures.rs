@@ -11,7 +11,7 @@ use schism_node::chain::SignatureCheck;
 use schism_node::surroundings::Verifier;
 
 use super::Mutant;
-use super::scene::{PAIR, Small};
+use super::scene::{self, PAIR, Small};
 
 pub const MUTANT: Mutant = Mutant {
     name: "skips_signatures",
@@ -22,6 +22,15 @@ pub const MUTANT: Mutant = Mutant {
         Small { topology: PAIR, asked, tell: |story| Box::pin(tell(story)) }.play(mutation)
     },
     experiment: false,
+};
+
+/// The same among nodes to which altered payments are sent: `unaltered` sees one taken.
+pub const OF_STRANGERS: Mutant = Mutant {
+    name: "skips_signatures_of_strangers",
+    red: "unaltered",
+    mutation: || Arc::new(SkipsSignatures),
+    play: |mutation| scene::experiment("attacks/tampering.yaml", mutation, scene::shortly),
+    experiment: true,
 };
 
 #[derive(Debug)]

@@ -1,22 +1,28 @@
 //! Between: the actor that stands in front of a node's Ledger and Network and asks a strategy about all that passes.
 
-use std::sync::Arc;
-
 use actix::{Actor, AsyncContext, Context, Handler};
 use schism_node::messages::{Source, ToLedger, ToNetwork, Verdict};
 use schism_node::ring::{Door, Ring};
-use schism_node::surroundings::{Spawner, Trace};
+use schism_node::surroundings::Trace;
 
 use super::Adversary;
+use super::byzantine::Unreliable;
+use super::censorship::Censor;
 use super::leash::{Leash, Signal};
 use super::private_branch::PrivateBranches;
+use super::rogue::Means;
 use super::selfish::Selfish;
+use super::tampering::Tamperer;
 
 /// Puts an adversary between the actors of a node that is about to start, and gives the ring they then have.
-pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, spawner: &Arc<dyn Spawner>) -> Ring {
+pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, means: &Means) -> Ring {
+    let leashed = leash.clone();
     match adversary {
-        Adversary::PrivateBranch(how) => stand(PrivateBranches::new(how, leash.clone()), ring, leash, spawner),
-        Adversary::Selfish(how) => stand(Selfish::new(how, leash.clone()), ring, leash, spawner),
+        Adversary::PrivateBranch(how) => stand(PrivateBranches::new(how, leashed), ring, leash, means),
+        Adversary::Selfish(how) => stand(Selfish::new(how, leashed), ring, leash, means),
+        Adversary::Byzantine(how) => stand(Unreliable::new(how, leashed, means), ring, leash, means),
+        Adversary::Censorship(how) => stand(Censor::new(how, leashed), ring, leash, means),
+        Adversary::Tampering(how) => stand(Tamperer::new(how, leashed, means.clone()), ring, leash, means),
     }
 }
 
@@ -43,11 +49,11 @@ struct Between<S> {
     ring: Ring,
 }
 
-fn stand<S: Strategy>(strategy: S, ring: Ring, leash: &Leash, spawner: &Arc<dyn Spawner>) -> Ring {
+fn stand<S: Strategy>(strategy: S, ring: Ring, leash: &Leash, means: &Means) -> Ring {
     let context = Context::<Between<S>>::new();
     let address = context.address();
     leash.tie_to(address.clone().recipient());
-    spawner.spawn_local(Box::pin(context.into_future(Between { strategy, ring: ring.clone() })));
+    means.spawner.spawn_local(Box::pin(context.into_future(Between { strategy, ring: ring.clone() })));
     // Messages are traced once, where they enter the actors themselves.
     Ring { ledger: Door::of(address.clone(), Trace::default()), network: Door::of(address, Trace::default()), ..ring }
 }

@@ -51,6 +51,8 @@ pub struct Deeds {
     pub withheld: u64,
     /// Blocks of others that it kept from its ledger.
     pub held_back: u64,
+    /// Altered or useless things that it told others.
+    pub told: u64,
     /// Blocks on its branch since it last began.
     pub branch: u32,
     /// Blocks that it knows of on the longest branch of the others since then.

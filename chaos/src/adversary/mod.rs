@@ -4,21 +4,30 @@
 //! - `leash`: how whoever drives a cluster tells an adversary to begin, and sees what it did.
 //! - `between`: the actor that takes the place of two doors and asks a strategy about everything that passes.
 //! - `secret`: what nobody may learn of yet, whichever way it would go out.
-//! - `private_branch`, `selfish`: one strategy a file.
+//! - `rogue`: a peer of its own on the wire, which keeps no rule.
+//! - `byzantine`, `censorship`, `private_branch`, `selfish`, `tampering`: one strategy a file.
 
 mod between;
+mod byzantine;
+mod censorship;
 mod leash;
 mod private_branch;
+mod rogue;
 mod secret;
 mod selfish;
+mod tampering;
 #[cfg(test)]
 mod tests;
 
 pub use between::stand_in;
+pub use byzantine::{Answers, Byzantine};
+pub use censorship::Censorship;
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
+pub use rogue::Means;
 pub use selfish::SelfishMining;
 use serde::{Deserialize, Serialize};
+pub use tampering::Tampering;
 
 /// What a node does besides what all nodes do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +37,12 @@ pub enum Adversary {
     PrivateBranch(PrivateBranch),
     /// Keeps its blocks back and tells them when that makes others waste theirs.
     Selfish(SelfishMining),
+    /// Passes on what it hears, altered.
+    Tampering(Tampering),
+    /// Leaves payments out, and may not build on blocks that hold them.
+    Censorship(Censorship),
+    /// Fails the others: passes nothing on, or answers nothing, too late or wrongly.
+    Byzantine(Byzantine),
 }
 
 impl Adversary {
@@ -36,6 +51,9 @@ impl Adversary {
         match self {
             Self::PrivateBranch(_) => "private_branch",
             Self::Selfish(_) => "selfish",
+            Self::Tampering(_) => "tampering",
+            Self::Censorship(_) => "censorship",
+            Self::Byzantine(_) => "byzantine",
         }
     }
 }
@@ -54,7 +72,7 @@ pub struct Kind {
 }
 
 /// Every kind of adversary.
-pub const KINDS: [Kind; 2] = [
+pub const KINDS: [Kind; 5] = [
     Kind {
         name: "private_branch",
         explain: "Mines apart from the block before a payment on, with a conflict of it, and tells all when the payment counts as final and its own branch has more work; gives up when too far behind.",
@@ -66,5 +84,23 @@ pub const KINDS: [Kind; 2] = [
         explain: "Keeps its blocks back: one ahead it tells when others find one, two ahead it tells all, further ahead it tells one for each (SM1 of Eyal and Sirer).",
         evidence: "blocks of its own withheld, blocks told to match, ties",
         said: "adversary: { kind: selfish, from_height: 1 }",
+    },
+    Kind {
+        name: "tampering",
+        explain: "Passes blocks and transactions on with one thing altered (amounts, signatures, roots, history, any bit), each copy under a new name, with merkle root, witness commitment and work made right again.",
+        evidence: "copies told; what they were refused for, and the names that were banned",
+        said: "adversary: { kind: tampering, repair: true, every_bit: 1, at_once: 20 }",
+    },
+    Kind {
+        name: "censorship",
+        explain: "Leaves payments of certain coins out of its blocks; with a deficit it does not build on others' blocks that hold them either, until its own chain is longer or that far behind.",
+        evidence: "blocks of others held back from its ledger, races begun, won and given up",
+        said: "adversary: { kind: censorship, leave_out: true, deficit: 0 }",
+    },
+    Kind {
+        name: "byzantine",
+        explain: "Passes on nothing that others told it, and answers what it is asked with the truth, with nothing, too late or wrongly.",
+        evidence: "announcements not passed on",
+        said: "adversary: { kind: byzantine, relays: false, answers: truth }",
     },
 ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use schism_chaos::adversary::{self, Leash};
+use schism_chaos::adversary::{self, Leash, Means};
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
@@ -193,9 +193,17 @@ impl Backend for Simulated {
         let gates = self.gated.then(|| host.gates.clone());
         let (adversary, leash) = (host.place.adversary, host.leash.clone());
         let shared: Arc<dyn Spawner> = Arc::new(spawner.clone());
+        let (fabric, fidelity) = (self.simulation.fabric().clone(), self.simulation.settings().fidelity);
+        let means = Means {
+            rules: config.rules.clone(),
+            targets: config.overlay.keep.clone(),
+            transport: Arc::new(move |identity: &Keypair| fabric.transport(index(node), identity, fidelity)),
+            spawner: shared.clone(),
+            chance: chance ^ 0x726f_6775_6573,
+        };
         let started = Node::start(config, surroundings, |ring| {
             let ring = match adversary {
-                Some(adversary) => adversary::stand_in(adversary, ring, &leash, &shared),
+                Some(adversary) => adversary::stand_in(adversary, ring, &leash, &means),
                 None => ring,
             };
             let ring = mutation.map_or_else(|| ring.clone(), |mutation| mutation.between(ring.clone(), &shared));

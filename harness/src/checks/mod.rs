@@ -20,15 +20,18 @@ mod new_blocks;
 mod no_double_spend;
 mod no_forgery;
 mod no_lost_confirmed;
+mod only_liars_banned;
 mod own_side;
 mod payment;
 mod pool_agreement;
+mod refused_reasons;
 mod replay;
 mod served;
 mod standing;
 #[cfg(test)]
 mod story;
 mod supply;
+mod unaltered;
 mod view;
 
 pub use agreement::Agreement;
@@ -48,13 +51,16 @@ pub use new_blocks::NewBlocks;
 pub use no_double_spend::NoDoubleSpend;
 pub use no_forgery::NoForgery;
 pub use no_lost_confirmed::NoLostConfirmed;
+pub use only_liars_banned::OnlyLiarsBanned;
 pub use own_side::OwnSide;
 pub use payment::Payment;
 pub use pool_agreement::PoolAgreement;
+pub use refused_reasons::RefusedReasons;
 pub use replay::Replay;
 pub use served::Served;
 pub use standing::{Of, Standing};
 pub use supply::Supply;
+pub use unaltered::Unaltered;
 pub use view::{NodeView, View, Wiring};
 
 use std::time::Duration;

@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use bitcoin::{Amount, BlockHash, Transaction, Txid};
 use schism_chaos::adversary::{Adversary, Leash};
+use schism_chaos::selector::Role;
 use schism_chaos::simulation::Simulation;
 use schism_node::control::{Answer, Event, Question};
 
+use super::Point;
 use crate::backend::mutation::Mutation;
 use crate::backend::simulated::Simulated;
 use crate::backend::{Backend, Heard};
 use crate::cluster::{Blueprint, Cluster};
 use crate::payments::Payments;
-use crate::topology::Topology;
+use crate::topology::{NodePlan, Topology};
 
 /// Time on the nodes' clock for nodes to find their peers, and to settle who gossips with whom.
 const LINK_UP: Duration = Duration::from_secs(60);
@@ -25,6 +27,40 @@ const GRAFT: Duration = Duration::from_secs(3);
 /// How often everyone is given this many block intervals to come to one tip; a tie at rest needs a block to end.
 const CALMS: u32 = 20;
 const CALM_INTERVALS: u32 = 2;
+
+/// Who attacks, and with how much.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attack {
+    /// The kind of adversary.
+    pub(super) kind: &'static str,
+    /// Its share of all hash power.
+    pub(super) share: f64,
+    /// Blocks that everyone finds together in an interval.
+    pub(super) pace: f64,
+}
+
+/// Gives groups the sizes that a point asks for.
+///
+/// # Errors
+/// When the topology has no such group.
+pub(super) fn populate(topology: &mut Topology, point: &Point) -> Result<(), String> {
+    for (parameter, name) in [("honest", "miner"), ("sybils", "sybil")] {
+        let Some(count) = point.get(parameter) else { continue };
+        let place = topology.groups.iter().position(|group| group.name == name);
+        let place = place.ok_or_else(|| format!("`{parameter}` needs a group `{name}` in the topology"))?;
+        match count as u32 {
+            0 => drop(topology.groups.remove(place)),
+            count => topology.groups[place].count = count,
+        }
+    }
+    Ok(())
+}
+
+/// Blocks an interval where a point says what honest miners hash together, of which 100 find one; else one.
+pub(super) fn pace(point: &Point) -> f64 {
+    let share = point.get("q").unwrap_or(0.0);
+    point.get("honest_rate").map_or(1.0, |honest| honest / (1.0 - share) / 100.0)
+}
 
 /// A cluster in which nobody mines until a trial begins.
 pub(super) struct Arena {
@@ -39,6 +75,8 @@ pub(super) struct Arena {
     found: u64,
     payments: Payments,
     fork_id: Option<u32>,
+    /// Which nodes are nobody's accomplices.
+    honest: Vec<bool>,
     /// The node that misbehaves.
     pub(super) attacker: usize,
 }
@@ -62,17 +100,19 @@ impl Arena {
     pub(super) async fn build(
         simulation: Simulation,
         topology: &Topology,
-        share: f64,
+        Attack { kind, share, pace }: Attack,
         adjust: impl FnOnce(Adversary) -> Adversary,
         mutation: Option<Arc<dyn Mutation>>,
     ) -> Result<Self, String> {
         let seed = simulation.settings().seed;
         let mut plan = topology.plan(seed);
-        let attacker = plan.nodes.iter().position(|node| node.adversary.is_some());
-        let attacker = attacker.ok_or("there is no adversary in the topology")?;
+        let is_attacker = |node: &NodePlan| node.adversary.is_some_and(|adversary| adversary.name() == kind);
+        let attacker = plan.nodes.iter().position(is_attacker).ok_or("there is no such adversary in the topology")?;
         plan.nodes[attacker].adversary = plan.nodes[attacker].adversary.map(adjust);
-        let total: f64 = plan.nodes.iter().map(|node| node.hashes_per_second).sum();
-        let others = total - plan.nodes[attacker].hashes_per_second;
+        let honest = plan.nodes.iter().map(|node| node.role != Role::Adversary).collect();
+        let natural: f64 = plan.nodes.iter().map(|node| node.hashes_per_second).sum();
+        let total = natural * pace;
+        let others = natural - plan.nodes[attacker].hashes_per_second;
         for (position, node) in plan.nodes.iter_mut().enumerate() {
             node.hashes_per_second = match position == attacker {
                 true => share * total,
@@ -103,6 +143,7 @@ impl Arena {
             found: 0,
             payments,
             fork_id: rules.at(1).fork_id,
+            honest,
             attacker,
         };
         arena.link_up().await?;
@@ -214,12 +255,18 @@ impl Arena {
 
     /// Honest nodes that mine.
     pub(super) fn honest_miners(&self) -> Vec<usize> {
-        (0..self.rates.len()).filter(|node| *node != self.attacker && self.rates[*node] > 0.0).collect()
+        self.honest().into_iter().filter(|node| self.rates[*node] > 0.0).collect()
     }
 
     /// Honest nodes.
     pub(super) fn honest(&self) -> Vec<usize> {
-        (0..self.rates.len()).filter(|node| *node != self.attacker).collect()
+        (0..self.rates.len()).filter(|node| self.honest[*node]).collect()
+    }
+
+    /// Of all hash power, what each node has.
+    pub(super) fn shares(&self) -> Vec<f64> {
+        let total: f64 = self.rates.iter().sum();
+        self.rates.iter().map(|rate| rate / total).collect()
     }
 
     /// Where a node stands.

@@ -10,8 +10,10 @@ use schism_chaos::simulation::Simulation;
 use schism_node::control::{Answer, Event, Question};
 use serde::{Deserialize, Serialize};
 
-use super::arena::Arena;
+use super::arena::{Arena, Attack};
+use super::censorship::Censored;
 use super::selfish::Stretch;
+use super::stale_blocks::Propagation;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 
@@ -31,6 +33,8 @@ pub(super) struct Series {
     pub(super) deficit: u32,
     /// The node that is paid.
     pub(super) merchant: String,
+    /// Blocks that everyone finds together in an interval.
+    pub(super) pace: f64,
 }
 
 /// What trials came to, of whichever claim.
@@ -60,6 +64,12 @@ pub struct Tally {
     pub lost_by_miners: u64,
     /// Stretches of selfish mining; of double spends there are none.
     pub stretches: Vec<Stretch>,
+    /// What became of censored payments.
+    #[serde(default)]
+    pub censored: Censored,
+    /// How blocks spread in a stretch of honest mining.
+    #[serde(default)]
+    pub propagation: Propagation,
     /// All blocks found, also between the races.
     pub blocks: u64,
     /// Seconds on the nodes' clock.
@@ -85,6 +95,8 @@ impl Tally {
         self.lost_by_merchants += other.lost_by_merchants;
         self.lost_by_miners += other.lost_by_miners;
         self.stretches.extend(&other.stretches);
+        self.censored.add(&other.censored);
+        self.propagation.add(&other.propagation);
         self.blocks += other.blocks;
         self.virtual_seconds += other.virtual_seconds;
         self.real_seconds += other.real_seconds;
@@ -109,7 +121,8 @@ pub(super) async fn hold(
         Adversary::PrivateBranch(how) => Adversary::PrivateBranch(PrivateBranch { deficit, ..how }),
         other => other,
     };
-    let mut arena = Arena::build(simulation, &topology, series.q, adjust, mutation).await?;
+    let attack = Attack { kind: "private_branch", share: series.q, pace: series.pace };
+    let mut arena = Arena::build(simulation, &topology, attack, adjust, mutation).await?;
     let merchant = arena.position(&series.merchant).ok_or("the merchant is not in the topology")?;
     let pre_mined = topology.groups.iter().find_map(|group| match group.adversary {
         Some(Adversary::PrivateBranch(how)) => Some(how.pre_mined),

@@ -5,8 +5,10 @@
 //! and that the pooled chi-square has p > 0.001. Points with few events, or that could not tell the theory from its
 //! nearest rival, are shown and do not count.
 
+mod censorship;
 mod double_spend;
 mod selfish;
+mod stale_blocks;
 
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +112,20 @@ pub fn judge(claim: &Claim, tallies: &[Tally]) -> (Verdict, Option<String>, Meas
             "revenue and stale blocks of selfish mining against the formulas of Eyal and Sirer".to_owned(),
             both().flat_map(|(point, tally)| selfish::rows(point, tally)).collect(),
             selfish::figures(&points, tallies),
+        ),
+        What::Censorship { orphaning, .. } => (
+            match orphaning {
+                true => "blocks undone by censors who do not build on them, against the gambler's ruin",
+                false => "blocks that a censored payment waits for, against the geometric distribution",
+            }
+            .to_owned(),
+            both().flat_map(|(point, tally)| censorship::rows(*orphaning, point, tally)).collect(),
+            censorship::figures(&whole),
+        ),
+        What::StaleBlocks => (
+            "heights with two blocks against what their measured spread foretells (Decker and Wattenhofer)".to_owned(),
+            both().flat_map(|(point, tally)| stale_blocks::rows(point, tally)).collect(),
+            stale_blocks::figures(&points, tallies),
         ),
     };
     let gate = gate(&rows);

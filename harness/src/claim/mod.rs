@@ -1,23 +1,28 @@
 //! A claim: a number that theory gives, held against the same number measured over many trials on real nodes.
 //!
 //! - this file: what a file says, as data: [`Claim`], and the [`Point`]s it is measured at.
-//! - `read`: from a tree to it, and back to text.
+//! - [`parameters`]: what the points of each claim may say. `read`: from a tree to it, and back to text.
 //! - [`part`]: a share of a point's trials, for one worker process.
-//! - `arena`, `double_spend`, `selfish`: how trials are held in a simulation.
+//! - `arena`, `censorship`, `double_spend`, `selfish`, `stale_blocks`: how trials are held in a simulation.
 //! - [`judge`]: from what was counted to rows, the gate and a verdict.
 
 mod arena;
+mod censorship;
 mod double_spend;
 pub mod judge;
+pub mod parameters;
 pub mod part;
 mod read;
 mod selfish;
+mod stale_blocks;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use read::{SHORT, print, read};
 
 use std::fmt;
+
+use parameters::Parameter;
 
 use crate::theory::double_spend::Table;
 
@@ -47,111 +52,21 @@ pub enum What {
     },
     /// Selfish mining earns what its formula says, at the gamma that is measured with it, and no more than any strategy can.
     Selfish,
+    /// A payment that some miners leave out waits as long as a formula says; with `orphaning`, blocks that hold it are undone
+    /// as often as one says.
+    Censorship {
+        /// Whether censors do not build on blocks that hold it.
+        orphaning: bool,
+        /// The node whose chain counts.
+        witness: String,
+    },
+    /// Two blocks are found at as many heights as the measured spread of blocks foretells.
+    StaleBlocks,
 }
 
 /// Where a claim is measured: parameters by name, in the order in which they are shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point(pub Vec<(&'static str, f64)>);
-
-/// Something a point says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is, in a sentence.
-    pub explain: &'static str,
-    /// Its least and greatest value.
-    pub range: (f64, f64),
-    /// Whether it is a whole number.
-    pub whole: bool,
-    /// Whether it makes another point, and does not only say how much is measured there.
-    pub place: bool,
-}
-
-/// Parameters of [`What::DoubleSpend`].
-const DOUBLE_SPEND: [Parameter; 4] = [
-    Parameter {
-        name: "q",
-        explain: "The attacker's share of all hash power.",
-        range: (0.001, 0.99),
-        whole: false,
-        place: true,
-    },
-    Parameter {
-        name: "confirmations",
-        explain: "Blocks on the payment, its own included, after which the merchant hands over.",
-        range: (1.0, 30.0),
-        whole: true,
-        place: true,
-    },
-    Parameter { name: "trials", explain: "Payments that are tried.", range: (1.0, 1e6), whole: true, place: false },
-    Parameter {
-        name: "deficit",
-        explain: "The attacker gives up so many blocks behind.",
-        range: (1.0, 10_000.0),
-        whole: true,
-        place: false,
-    },
-];
-
-/// Parameters of [`What::Selfish`].
-const SELFISH: [Parameter; 3] = [
-    Parameter {
-        name: "alpha",
-        explain: "The attacker's share of all hash power.",
-        range: (0.001, 0.499),
-        whole: false,
-        place: true,
-    },
-    Parameter {
-        name: "blocks",
-        explain: "Blocks that everyone finds together in one stretch.",
-        range: (10.0, 1e6),
-        whole: true,
-        place: false,
-    },
-    Parameter {
-        name: "stretches",
-        explain: "Stretches, from whose scatter intervals are taken.",
-        range: (2.0, 1_000.0),
-        whole: true,
-        place: false,
-    },
-];
-
-impl What {
-    /// Its word in YAML.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::DoubleSpend { .. } => "double_spend",
-            Self::Selfish => "selfish",
-        }
-    }
-
-    /// What its points may say.
-    pub fn parameters(&self) -> &'static [Parameter] {
-        match self {
-            Self::DoubleSpend { .. } => &DOUBLE_SPEND,
-            Self::Selfish => &SELFISH,
-        }
-    }
-
-    /// What its points must say.
-    pub fn required(&self) -> &'static [&'static str] {
-        match self {
-            Self::DoubleSpend { .. } => &["q", "confirmations", "trials"],
-            Self::Selfish => &["alpha", "blocks", "stretches"],
-        }
-    }
-
-    /// The kind of adversary it is about.
-    pub fn adversary(&self) -> &'static str {
-        match self {
-            Self::DoubleSpend { .. } => "private_branch",
-            Self::Selfish => "selfish",
-        }
-    }
-}
 
 impl Claim {
     /// The points that are measured: those of the profile with what holds everywhere laid over them; points that have

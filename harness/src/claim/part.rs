@@ -2,17 +2,20 @@
 //! while it goes on. What the parts are depends on the file alone, so that any number of processes gives the same result.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schism_chaos::simulation::{Fidelity, Settings, simulate};
 use serde::{Deserialize, Serialize};
 
 use super::double_spend::{self, Series};
-use super::{Point, What, selfish};
+use super::{Point, What, arena, censorship, selfish, stale_blocks};
 use crate::backend::mutation::Mutation;
 use crate::experiment::Experiment;
 
+pub use super::censorship::Censored;
 pub use super::double_spend::Tally;
 pub use super::selfish::Stretch;
+pub use super::stale_blocks::Propagation;
 
 /// Trials in a part: a simulation takes a moment to start, and no longer than ten of them.
 const TRIALS: u32 = 50;
@@ -46,8 +49,12 @@ pub struct Measured {
 pub fn parts(what: &What, points: &[Point], seed: u64) -> Vec<Part> {
     let of_point = |(number, point): (usize, &Point)| {
         let (trials, count) = match what {
-            What::DoubleSpend { .. } => (point.whole("trials"), point.whole("trials").div_ceil(TRIALS)),
-            What::Selfish => (point.whole("blocks") * point.whole("stretches"), point.whole("stretches")),
+            What::DoubleSpend { .. } | What::Censorship { .. } => {
+                (point.whole("trials"), point.whole("trials").div_ceil(TRIALS))
+            }
+            What::Selfish | What::StaleBlocks => {
+                (point.whole("blocks") * point.whole("stretches"), point.whole("stretches"))
+            }
         };
         // As equal as they can be: the last shall not be the one that everyone waits for.
         (0..count).map(move |part| Part {
@@ -90,7 +97,8 @@ pub fn hold(
     let claim = experiment.claim.as_ref().ok_or("there is no claim")?;
     let points = claim.chosen();
     let point = points.get(part.point).ok_or("there is no such point")?;
-    let topology = experiment.topology.clone();
+    let mut topology = experiment.topology.clone();
+    arena::populate(&mut topology, point)?;
     let settings = Settings { fidelity, ..Settings::seeded(part.seed) };
     let finished = match &claim.what {
         What::DoubleSpend { merchant, .. } => {
@@ -100,12 +108,28 @@ pub fn hold(
                 trials: part.trials,
                 deficit: deficit(point),
                 merchant: merchant.clone(),
+                pace: arena::pace(point),
             };
             simulate(settings, move |simulation| double_spend::hold(simulation, topology, series, mutation))
         }
         What::Selfish => {
             let (alpha, blocks) = (point.get("alpha").unwrap_or(0.0), part.trials);
             simulate(settings, move |simulation| selfish::mine(simulation, topology, alpha, blocks, mutation))
+        }
+        What::Censorship { orphaning, witness } => {
+            let series = censorship::Series {
+                c: point.get("c").unwrap_or(0.0),
+                trials: part.trials,
+                deficit: if *orphaning { point.whole("deficit") } else { 0 },
+                rounds: point.whole("rounds").max(1),
+                witness: witness.clone(),
+            };
+            simulate(settings, move |simulation| censorship::hold(simulation, topology, series, mutation))
+        }
+        What::StaleBlocks => {
+            let delay = Duration::from_secs_f64(point.get("delay").unwrap_or(0.0) / 1_000.0);
+            let blocks = part.trials;
+            simulate(settings, move |simulation| stale_blocks::mine(simulation, topology, delay, blocks, mutation))
         }
     };
     let finished = finished.map_err(|failure| failure.to_string())?;

@@ -1,24 +1,45 @@
 //! Reading a claim from a tree, and printing it.
 
-use super::{Claim, Parameter, Point, What};
+use super::parameters::Parameter;
+use super::{Claim, Point, What};
 use crate::known::Known;
 use crate::theory::double_spend::Table;
 use crate::yaml::{Context, Node, Printed, Value, list, map, text};
 
 /// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
-pub(crate) const SHORT: [&str; 8] =
-    ["profile", "q", "confirmations", "trials", "deficit", "alpha", "blocks", "stretches"];
+pub(crate) const SHORT: [&str; 15] = [
+    "profile",
+    "q",
+    "confirmations",
+    "honest",
+    "sybils",
+    "honest_rate",
+    "trials",
+    "deficit",
+    "alpha",
+    "blocks",
+    "stretches",
+    "c",
+    "k",
+    "rounds",
+    "delay",
+];
 
 /// Reads a claim; names of nodes are checked where the topology is known.
 pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Option<Claim> {
     let fields = context.map(node, "a claim")?;
-    let said = fields.present(&["double_spend", "selfish"]);
+    let said = fields.present(&["double_spend", "selfish", "censorship", "stale_blocks"]);
     let single = fields.at_most_one(&said);
     let what = said.first().map(|entry| match entry.key.as_str() {
         "selfish" => context.map(&entry.value, "a claim about selfish mining").map(|fields| {
             fields.finish();
             What::Selfish
         }),
+        "stale_blocks" => context.map(&entry.value, "a claim about stale blocks").map(|fields| {
+            fields.finish();
+            What::StaleBlocks
+        }),
+        "censorship" => read_censorship(context, &entry.value, known),
         _ => read_double_spend(context, &entry.value, known),
     });
     let profile = fields.or("profile", "full".to_owned(), Context::name);
@@ -70,18 +91,29 @@ pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Opt
 fn read_double_spend(context: &Context, node: &Node, known: Option<&Known>) -> Option<What> {
     let fields = context.map(node, "a claim about double spends")?;
     let table = fields.or("table", Table::Strict, |context, node| context.word(node, "table", &Table::WORDS));
-    let merchant = fields.required("merchant", |context, node| {
-        let name = context.text(node)?;
-        match known {
-            Some(known) if !known.nodes.contains(&name) => {
-                context.unknown(node.at, "node", &name, known.nodes.iter().map(String::as_str));
-                None
-            }
-            _ => Some(name),
-        }
-    });
+    let merchant = fields.required("merchant", |context, node| read_node(context, node, known));
     fields.finish();
     Some(What::DoubleSpend { table: table?, merchant: merchant? })
+}
+
+fn read_censorship(context: &Context, node: &Node, known: Option<&Known>) -> Option<What> {
+    let fields = context.map(node, "a claim about censorship")?;
+    let orphaning = fields.or("orphaning", false, Context::flag);
+    let witness = fields.required("witness", |context, node| read_node(context, node, known));
+    fields.finish();
+    Some(What::Censorship { orphaning: orphaning?, witness: witness? })
+}
+
+/// The name of a node, which must be one where it is known which there are.
+fn read_node(context: &Context, node: &Node, known: Option<&Known>) -> Option<String> {
+    let name = context.text(node)?;
+    match known {
+        Some(known) if !known.nodes.contains(&name) => {
+            context.unknown(node.at, "node", &name, known.nodes.iter().map(String::as_str));
+            None
+        }
+        _ => Some(name),
+    }
 }
 
 fn read_point(context: &Context, node: &Node, what: &What, required: &[&str]) -> Option<Point> {
@@ -125,7 +157,10 @@ pub(crate) fn print(claim: &Claim) -> Printed {
         What::DoubleSpend { table, merchant } => {
             map([("table", Some(text(table.word()))), ("merchant", Some(text(merchant)))])
         }
-        What::Selfish => map([]),
+        What::Selfish | What::StaleBlocks => map([]),
+        What::Censorship { orphaning, witness } => {
+            map([("orphaning", Some((*orphaning).into())), ("witness", Some(text(witness)))])
+        }
     };
     let points = claim.points.iter().map(|(name, points)| {
         let parameters = claim.what.parameters();

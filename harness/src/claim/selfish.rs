@@ -9,7 +9,7 @@ use schism_chaos::adversary::Signal;
 use schism_chaos::simulation::Simulation;
 use serde::{Deserialize, Serialize};
 
-use super::arena::{Arena, Found};
+use super::arena::{Arena, Attack, Found};
 use super::double_spend::Tally;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
@@ -44,7 +44,8 @@ pub(super) async fn mine(
     blocks: u32,
     mutation: Option<Arc<dyn Mutation>>,
 ) -> Result<Tally, String> {
-    let mut arena = Arena::build(simulation, &topology, alpha, |adversary| adversary, mutation).await?;
+    let attack = Attack { kind: "selfish", share: alpha, pace: 1.0 };
+    let mut arena = Arena::build(simulation, &topology, attack, |adversary| adversary, mutation).await?;
     arena.mine_with(|_| true);
     while arena.blocks_found() < u64::from(blocks) {
         let deadline = arena.now() + arena.interval() * LONGEST_WAIT;

@@ -27,7 +27,7 @@ impl CheckWord {
 }
 
 /// Every check, safety first.
-pub const CHECKS: [CheckWord; 14] = [
+pub const CHECKS: [CheckWord; 17] = [
     CheckWord {
         name: "agreement",
         always: true,
@@ -83,6 +83,28 @@ pub const CHECKS: [CheckWord; 14] = [
         finally: true,
         explain: "Whatever peers can fill in a node stays within its bounds.",
         said: "bounded_peers_data: true, or { pool: 5 MB }",
+    },
+    CheckWord {
+        name: "unaltered",
+        always: true,
+        finally: true,
+        explain: "Whatever honest nodes take is as somebody made it: users every transaction, miners every block.",
+        said: "unaltered: true",
+    },
+    CheckWord {
+        name: "only_liars_banned",
+        always: true,
+        finally: true,
+        explain: "No honest node is banned by another, whoever is proven to lie is banned at once, and so many are.",
+        said: "only_liars_banned: { at_least: 100 }",
+    },
+    CheckWord {
+        name: "refused_reasons",
+        always: false,
+        finally: true,
+        explain: "Every node has refused something of a peer's for each of these reasons, or for each but these; it says \
+                  how often, and how often somebody was charged for it.",
+        said: "refused_reasons: { these: [MerkleRootWrong] }, or { all_but: [PoolFull] }",
     },
     CheckWord {
         name: "pool_agreement",

@@ -97,6 +97,15 @@ pub enum Check {
     Replay(Replayed),
     /// Finally: figures of the whole run stay below these.
     Limits(Limits),
+    /// Both: whatever is taken is as somebody made it.
+    Unaltered,
+    /// Both: no honest node is banned, and so many who lied are.
+    OnlyLiarsBanned {
+        /// Bans, of all nodes together.
+        at_least: u32,
+    },
+    /// Finally: every node has refused something for each of these reasons, by name.
+    RefusedReasons(Vec<&'static str>),
 }
 
 /// What should become of payments that are submitted on the other side of a fork.
@@ -126,6 +135,9 @@ impl Check {
             Self::Served { .. } => "served",
             Self::Replay(_) => "replay",
             Self::Limits(_) => "limits",
+            Self::Unaltered => "unaltered",
+            Self::OnlyLiarsBanned { .. } => "only_liars_banned",
+            Self::RefusedReasons(_) => "refused_reasons",
         }
     }
 }

@@ -106,7 +106,7 @@ fn print_expectations(expectations: &[Expectation]) -> Printed {
 
 fn print_check(check: &Check) -> (String, Printed) {
     let printed = match check {
-        Check::Agreement | Check::NoDoubleSpend => true.into(),
+        Check::Agreement | Check::NoDoubleSpend | Check::Unaltered => true.into(),
         Check::Supply => text("exact"),
         Check::CommonPrefix { k, within } => {
             let within = match within {
@@ -144,6 +144,8 @@ fn print_check(check: &Check) -> (String, Printed) {
         Check::Replay(Replayed::Refused) => text("refused"),
         Check::Replay(Replayed::Confirmed(least)) => map([("confirmed", Some((*least).into()))]),
         Check::Limits(limits) => print_limits(limits),
+        Check::OnlyLiarsBanned { at_least } => map([("at_least", Some((*at_least).into()))]),
+        Check::RefusedReasons(names) => map([("these", Some(list(names, text)))]),
     };
     (check.name().to_owned(), printed)
 }

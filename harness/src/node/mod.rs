@@ -12,7 +12,7 @@ use std::thread;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use schism_chaos::adversary::{self, Leash};
+use schism_chaos::adversary::{self, Leash, Means};
 use schism_node::clock::Clock;
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::ledger::store::{FileStore, StoreFailure};
@@ -118,11 +118,18 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
             payee: instructions.payee,
         },
     };
+    let means = Means {
+        rules: config.rules.clone(),
+        targets: config.overlay.keep.clone(),
+        transport: Arc::new(wire::tcp),
+        spawner: spawner.clone(),
+        chance: instructions.chance ^ 0x726f_6775_6573,
+    };
     let gates = Gates::default();
     let node = Node::start(config, surroundings, |ring| {
         let ring = match instructions.adversary {
             // Nobody tells it anything here: only claims do, and they are measured in simulations.
-            Some(adversary) => adversary::stand_in(adversary, ring, &Leash::default(), &spawner),
+            Some(adversary) => adversary::stand_in(adversary, ring, &Leash::default(), &means),
             None => ring,
         };
         if instructions.gated { gates.stand_in(ring, instructions.chance, &spawner) } else { ring }

@@ -19,6 +19,8 @@ pub(super) struct Always {
     no_double_spend: Option<Some<Yes>>,
     no_lost_confirmed: Option<Some<NoLostConfirmed>>,
     bounded_peers_data: Option<Some<Either<Yes, Bounded>>>,
+    unaltered: Option<Some<Yes>>,
+    only_liars_banned: Option<Some<OnlyLiarsBanned>>,
     /// Asked of some nodes only, by selector.
     only: Option<BTreeMap<String, Always>>,
 }
@@ -34,6 +36,9 @@ pub(super) struct Finally {
     no_double_spend: Option<Some<Yes>>,
     no_lost_confirmed: Option<Some<NoLostConfirmed>>,
     bounded_peers_data: Option<Some<Either<Yes, Bounded>>>,
+    unaltered: Option<Some<Yes>>,
+    only_liars_banned: Option<Some<OnlyLiarsBanned>>,
+    refused_reasons: Option<Some<RefusedReasons>>,
     pool_agreement: Option<Some<PoolAgreement>>,
     converged: Option<Some<Converged>>,
     payment: Option<Some<Payment>>,
@@ -138,6 +143,21 @@ struct Served {
     by: Option<Selector>,
     /// Whether the first body came while the server was itself still behind.
     while_syncing: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OnlyLiarsBanned {
+    /// Bans, of all nodes together.
+    at_least: Option<u32>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RefusedReasons {
+    /// Names of reasons.
+    these: Option<Vec<String>>,
+    all_but: Option<Vec<String>>,
 }
 
 #[derive(JsonSchema)]

@@ -41,6 +41,8 @@ pub(super) struct Experiment {
     sweep: Option<BTreeMap<String, Values>>,
     /// A number to be measured over many trials and held against theory.
     claim: Option<Claim>,
+    /// Settings by name, laid over the file by `--set profile=…`.
+    profiles: Option<BTreeMap<String, BTreeMap<String, Value>>>,
 }
 
 #[derive(JsonSchema)]
@@ -50,6 +52,10 @@ struct Claim {
     double_spend: Option<DoubleSpend>,
     /// Selfish mining earns what its formula says.
     selfish: Option<Selfish>,
+    /// Payments that some miners leave out wait as long as a formula says.
+    censorship: Option<Censorship>,
+    /// Two blocks are found at as many heights as their spread foretells.
+    stale_blocks: Option<StaleBlocks>,
     /// Which list of points is measured; `full` where nothing is said.
     profile: Option<Name>,
     /// What holds at every point.
@@ -61,6 +67,19 @@ struct Claim {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Selfish {}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct StaleBlocks {}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Censorship {
+    /// Whether censors do not build on blocks that hold such payments.
+    orphaning: Option<bool>,
+    /// The node whose chain counts.
+    witness: String,
+}
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -97,6 +116,20 @@ struct Point {
     trials: Option<u32>,
     /// The attacker gives up so many blocks behind.
     deficit: Option<u32>,
+    /// Honest miners.
+    honest: Option<u32>,
+    /// Nodes without hash power on the attacker's side.
+    sybils: Option<u32>,
+    /// What honest miners hash together: 100 find a block an interval.
+    honest_rate: Option<f64>,
+    /// The censors' share of all hash power.
+    c: Option<f64>,
+    /// Blocks of which none holds the payment.
+    k: Option<u32>,
+    /// Times in a row that a payment must be undone to count as frozen.
+    rounds: Option<u32>,
+    /// The latency of all links one way, in milliseconds.
+    delay: Option<f64>,
     /// The selfish miner's share of all hash power.
     alpha: Option<f64>,
     /// Blocks that everyone finds together in one stretch.

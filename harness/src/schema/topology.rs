@@ -126,6 +126,39 @@ enum Adversary {
         #[schemars(range(min = 1))]
         from_height: Option<u32>,
     },
+    /// Fails the others.
+    Byzantine {
+        /// Whether it passes on what others told it.
+        relays: Option<bool>,
+        answers: Option<Answers>,
+    },
+    /// Leaves payments out of its blocks.
+    Censorship {
+        /// Whether payments are left out at all.
+        leave_out: Option<bool>,
+        /// Blocks behind at which it builds on others' blocks with them after all.
+        deficit: Option<u32>,
+    },
+    /// Passes on what it hears, altered.
+    Tampering {
+        /// Whether roots, commitments and work are made right again.
+        repair: Option<bool>,
+        /// Every so manyth bit is turned, one a copy.
+        #[schemars(range(min = 1))]
+        every_bit: Option<u32>,
+        /// Copies at each change of tip.
+        #[schemars(range(min = 1))]
+        at_once: Option<u32>,
+    },
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Answers {
+    Truth,
+    Nothing,
+    Late,
+    Wrong,
 }
 
 #[derive(JsonSchema)]

@@ -1,6 +1,8 @@
 //! An adversary as a topology says it: its kind, and how it goes about it.
 
-use schism_chaos::adversary::{Adversary, KINDS, PrivateBranch, SelfishMining};
+use schism_chaos::adversary::{
+    Adversary, Answers, Byzantine, Censorship, KINDS, PrivateBranch, SelfishMining, Tampering,
+};
 
 use crate::yaml::{Context, Node, Printed, map, text};
 
@@ -18,6 +20,29 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             deficit.zip(lead).zip(pre_mined).map(|((deficit, lead), pre_mined)| {
                 Adversary::PrivateBranch(PrivateBranch { deficit, lead, pre_mined })
             })
+        }
+        Some("byzantine") => {
+            let usual = Byzantine::default();
+            let relays = fields.or("relays", usual.relays, Context::flag);
+            let word = |context: &Context, node: &Node| context.word(node, "kind of answer", &Answers::WORDS);
+            let answers = fields.or("answers", usual.answers, word);
+            relays.zip(answers).map(|(relays, answers)| Adversary::Byzantine(Byzantine { relays, answers }))
+        }
+        Some("censorship") => {
+            let usual = Censorship::default();
+            let leave_out = fields.or("leave_out", usual.leave_out, Context::flag);
+            let deficit = fields.or("deficit", usual.deficit, Context::whole::<u32>);
+            leave_out.zip(deficit).map(|(leave_out, deficit)| Adversary::Censorship(Censorship { leave_out, deficit }))
+        }
+        Some("tampering") => {
+            let usual = Tampering::default();
+            let repair = fields.or("repair", usual.repair, Context::flag);
+            let every_bit = fields.or("every_bit", usual.every_bit, Context::count);
+            let at_once = fields.or("at_once", usual.at_once, Context::count);
+            repair
+                .zip(every_bit)
+                .zip(at_once)
+                .map(|((repair, every_bit), at_once)| Adversary::Tampering(Tampering { repair, every_bit, at_once }))
         }
         Some(_) => {
             let from_height = fields.or("from_height", SelfishMining::default().from_height, Context::count);
@@ -38,6 +63,17 @@ pub(super) fn print(adversary: Adversary) -> Printed {
             ("deficit", Some(deficit.into())),
             ("lead", Some(lead.into())),
             ("pre_mined", Some(pre_mined.into())),
+        ])),
+        Adversary::Byzantine(Byzantine { relays, answers }) => {
+            kind.and(map([("relays", Some(relays.into())), ("answers", Some(text(answers.word())))]))
+        }
+        Adversary::Censorship(Censorship { leave_out, deficit }) => {
+            kind.and(map([("leave_out", Some(leave_out.into())), ("deficit", Some(deficit.into()))]))
+        }
+        Adversary::Tampering(Tampering { repair, every_bit, at_once }) => kind.and(map([
+            ("repair", Some(repair.into())),
+            ("every_bit", Some(every_bit.into())),
+            ("at_once", Some(at_once.into())),
         ])),
         Adversary::Selfish(SelfishMining { from_height }) => kind.and(map([("from_height", Some(from_height.into()))])),
     }

@@ -122,6 +122,11 @@ impl Lobby {
         if self.pool.contains(&txid) || self.confirmed.contains(&txid) {
             return judged;
         }
+        if tx.is_coinbase() {
+            // Before its coins are looked for: what spends nothing would wait for a parent that never comes.
+            judged.outcome = Outcome::Refused { reason: Refused::CoinbaseLoose, again };
+            return judged;
+        }
         let coins = match self.find_coins(tx, coins) {
             Ok(coins) => coins,
             Err(missing) => {
@@ -219,9 +224,6 @@ impl Lobby {
         dropped: &mut Vec<(Txid, Dropped)>,
     ) -> Result<Amount, Refused> {
         transaction::check(tx)?;
-        if tx.is_coinbase() {
-            return Err(Refused::CoinbaseLoose);
-        }
         self.check_final(tx)?;
         let fee = transaction::check_coins(tx, coins, self.next.height, &self.rules)?;
         if !returning {

@@ -26,7 +26,7 @@ use super::peers::{Charged, Peers};
 use super::reconcile::Reconcile;
 use super::sync::Sync;
 use crate::bounds::RESPONSE_SECONDS;
-use crate::chain::Rules;
+use crate::chain::{Refused, Rules};
 use crate::config::OverlayConfig;
 use crate::control::Event;
 use crate::messages::ToNetwork;
@@ -180,11 +180,11 @@ impl Network {
     }
 
     /// Adds to a peer's misbehaviour, and bans it when that is enough.
-    fn charge(&mut self, peer: PeerId, points: u32, reason: &str) {
+    fn charge(&mut self, peer: PeerId, points: u32, reason: &str, refused: Option<Refused>) {
         if points == 0 || self.peers.is_banned(peer) {
             return;
         }
-        (self.events)(Event::PeerCharged { peer, points, reason: reason.to_owned() });
+        (self.events)(Event::PeerCharged { peer, points, reason: reason.to_owned(), refused });
         if self.peers.charge(peer, points) == Charged::TooMuch {
             self.ban(peer, reason);
         }

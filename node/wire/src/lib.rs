@@ -27,7 +27,7 @@ pub use event::{Event, Failure, GossipId, Judgement, Unpublished};
 pub use libp2p::identity::Keypair;
 pub use libp2p::{Multiaddr, PeerId};
 pub use tcp::tcp;
-pub use wire::{Executor, Settings, Wire};
+pub use wire::{Executor, Settings, Wire, chain_name};
 pub use words::{Announcement, AskId, ItemId, Request, Response, Topic};
 
 /// How bytes reach peers: an authenticated, multiplexed connection to a [`PeerId`].

@@ -49,11 +49,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The chain's short name in protocols and topics: the first bytes of its genesis hash as people write it.
     pub(crate) fn chain(&self) -> String {
-        let hash = self.genesis.to_byte_array();
-        hash.iter().rev().skip_while(|byte| **byte == 0).take(4).map(|byte| format!("{byte:02x}")).collect()
+        chain_name(&self.genesis)
     }
+}
+
+/// A chain's short name in protocols and topics: the first bytes of its genesis hash as people write it.
+pub fn chain_name(genesis: &BlockHash) -> String {
+    let hash = genesis.to_byte_array();
+    hash.iter().rev().skip_while(|byte| **byte == 0).take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One node's end of every connection.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::task::Waker;
 
+use libp2p::PeerId;
+
 use super::NodeIndex;
 use super::pipe::Pipe;
 
@@ -20,6 +22,8 @@ pub(super) const STREAMS: usize = 512;
 /// What two sides share.
 pub(super) struct Connection {
     pub(super) ends: [NodeIndex; 2],
+    /// Who dialled.
+    pub(super) dialler: PeerId,
     /// The numbers of the ways the two directions take.
     pub(super) ways: [usize; 2],
     pub(super) sides: [Side; 2],

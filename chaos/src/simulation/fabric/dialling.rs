@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::task::{Context, Poll, Waker};
 
+use libp2p::PeerId;
+
 use super::NodeIndex;
 use super::agenda::Event;
 use super::connection::{Connection, ConnectionId, Direction, Frame, Life, Side, Streams};
@@ -12,13 +14,13 @@ use super::state::State;
 
 impl State {
     /// Begins a connection.
-    pub(super) fn dial(&mut self, from: NodeIndex, to: NodeIndex) -> ConnectionId {
+    pub(super) fn dial(&mut self, from: NodeIndex, dialler: PeerId, to: NodeIndex) -> ConnectionId {
         let ways = [self.ways.number(from, to), self.ways.number(to, from)];
         let mut sides: [Side; 2] = Default::default();
         sides[0].owned = true;
         let directions: [Direction; 2] = Default::default();
-        let id =
-            self.connections.add(Connection { ends: [from, to], ways, sides, directions, streams: Streams::default() });
+        let (ends, streams) = ([from, to], Streams::default());
+        let id = self.connections.add(Connection { ends, dialler, ways, sides, directions, streams });
         self.host(from).connections.push(id);
         self.host(to).connections.push(id);
         self.recorder.note(from, "dial", &to.0.to_be_bytes());

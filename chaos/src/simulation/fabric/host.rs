@@ -55,7 +55,7 @@ pub(super) const BACKLOG: usize = 128;
 /// One place.
 #[derive(Default)]
 pub(super) struct Host {
-    /// Who lives there.
+    /// Who listens there, or did last.
     pub(super) peer: Option<PeerId>,
     /// Cut off in silence.
     pub(super) dark: bool,

@@ -28,8 +28,8 @@ pub(super) fn boxed(
     identity: &Keypair,
     fidelity: Fidelity,
 ) -> schism_wire::Transport {
-    fabric.with(|state| state.host(node).peer = Some(identity.public().to_peer_id()));
-    let transport = FabricTransport { fabric: fabric.clone(), node, listener: None };
+    let peer = identity.public().to_peer_id();
+    let transport = FabricTransport { fabric: fabric.clone(), node, peer, listener: None };
     match fidelity {
         Fidelity::Memory => transport.map(|socket, _| socket.multiplexed()).boxed(),
         Fidelity::Wire => transport
@@ -46,6 +46,8 @@ pub(super) fn boxed(
 struct FabricTransport {
     fabric: Fabric,
     node: NodeIndex,
+    /// Who listens and dials with it: several may live at one place.
+    peer: PeerId,
     listener: Option<ListenerId>,
 }
 
@@ -63,8 +65,9 @@ struct Socket {
 impl Socket {
     fn new(fabric: &Fabric, connection: ConnectionId, side: usize) -> io::Result<Self> {
         let peer = fabric.with(|state| {
-            let other = state.connections.get(connection).map(|known| known.ends[1 - side])?;
-            state.host(other).peer
+            let known = state.connections.get(connection)?;
+            let (dialler, listens) = (known.dialler, known.ends[1]);
+            if side == 1 { Some(dialler) } else { state.host(listens).peer }
         });
         match peer {
             Some(peer) => Ok(Self { fabric: fabric.clone(), connection, side, peer, passed_on: false }),
@@ -113,6 +116,7 @@ impl Drop for Socket {
 struct Dial {
     fabric: Fabric,
     from: NodeIndex,
+    peer: PeerId,
     to: NodeIndex,
     connection: Option<ConnectionId>,
 }
@@ -121,11 +125,11 @@ impl Future for Dial {
     type Output = io::Result<Socket>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (from, to) = (self.from, self.to);
+        let (from, peer, to) = (self.from, self.peer, self.to);
         let connection = match self.connection {
             Some(connection) => connection,
             None => {
-                let connection = self.fabric.with(|state| state.dial(from, to));
+                let connection = self.fabric.with(|state| state.dial(from, peer, to));
                 *self.connection.insert(connection)
             }
         };
@@ -163,7 +167,10 @@ impl Transport for FabricTransport {
         }
         self.listener = Some(id);
         let listener = Listener { id, announced: false, incoming: Default::default(), waker: None };
-        self.fabric.with(|state| state.host(self.node).listener = Some(listener));
+        self.fabric.with(|state| {
+            let host = state.host(self.node);
+            (host.peer, host.listener) = (Some(self.peer), Some(listener));
+        });
         Ok(())
     }
 
@@ -188,7 +195,9 @@ impl Transport for FabricTransport {
         match NodeIndex::at(&address) {
             None => Err(TransportError::MultiaddrNotSupported(address)),
             Some(to) if to == self.node => Err(TransportError::Other(ErrorKind::ConnectionRefused.into())),
-            Some(to) => Ok(Dial { fabric: self.fabric.clone(), from: self.node, to, connection: None }),
+            Some(to) => {
+                Ok(Dial { fabric: self.fabric.clone(), from: self.node, peer: self.peer, to, connection: None })
+            }
         }
     }
 

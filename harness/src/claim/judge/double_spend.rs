@@ -11,6 +11,9 @@ use crate::theory::race;
 const FEWEST_EVENTS: f64 = 20.0;
 /// The power that a point needs to count.
 const POWER: f64 = 0.99;
+/// What makes a point.
+const AT: [&str; 5] = ["q", "confirmations", "honest", "sybils", "honest_rate"];
+
 /// The rows of one point.
 pub(super) fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
     let (q, n) = (point.get("q").unwrap_or(0.0), point.whole("confirmations"));
@@ -27,7 +30,8 @@ pub(super) fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
     let spread = (count * theory * (1.0 - theory)).sqrt();
     let power = power(trials, theory, table.rival().success(effective, n));
     let events = count * theory.min(1.0 - theory);
-    let certain = theory >= 1.0;
+    // Who has nothing to hash with never wins, who has more than half always does.
+    let certain = theory >= 1.0 || q == 0.0;
     let left_out = match () {
         () if certain => None,
         () if events < FEWEST_EVENTS => {
@@ -40,13 +44,13 @@ pub(super) fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
     };
     let mut rows = vec![Row {
         what: "success".into(),
-        at: at(point, &["q", "confirmations"]),
+        at: at(point, &AT),
         measured: successes as f64 / count.max(1.0),
         interval,
         theory,
         deviations: (spread > 0.0).then(|| (successes as f64 - count * theory) / spread),
         // Rounding shall not put 1 outside of an interval that ends there.
-        inside: interval.0 <= theory && (theory <= interval.1 || successes == trials),
+        inside: (interval.0 <= theory || successes == 0) && (theory <= interval.1 || successes == trials),
         left_out,
         beyond: None,
         from: from(&[
@@ -56,14 +60,14 @@ pub(super) fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
         ]),
     }];
     let lengths: Vec<f64> = tally.lengths.iter().map(|length| f64::from(*length)).collect();
-    if let (true, Some(measured), Some(_)) = (certain, mean(&lengths), standard_deviation(&lengths)) {
+    if let (true, Some(measured), Some(_)) = (theory >= 1.0, mean(&lengths), standard_deviation(&lengths)) {
         let length = race::length(effective, n);
         let error = length.deviation / (lengths.len() as f64).sqrt();
         let half = NINETY_FIVE * standard_deviation(&lengths).unwrap_or(0.0) / (lengths.len() as f64).sqrt();
         let interval = (measured - half, measured + half);
         rows.push(Row {
             what: "blocks until it wins".into(),
-            at: at(point, &["q", "confirmations"]),
+            at: at(point, &AT),
             measured,
             interval,
             theory: length.mean,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schism_chaos::quantity::{Length, Share, Size};
 use schism_chaos::selector::Selector;
+use schism_node::chain::Refused;
 
 use super::faults::Scope;
 use crate::experiment::{CHECKS, Check, CheckWord, Expectation, Limits, Percentiles, Replayed, Scope as Within};
@@ -148,9 +149,37 @@ fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Op
         }
         "converged" => read_converged(context, node),
         "payment" => read_payment(context, node, scope),
+        "unaltered" => yes(context, node).map(|()| Check::Unaltered),
+        "only_liars_banned" => {
+            let fields = context.map(node, "an `only_liars_banned`")?;
+            let at_least = fields.or("at_least", 1, Context::whole::<u32>);
+            fields.finish();
+            Some(Check::OnlyLiarsBanned { at_least: at_least? })
+        }
+        "refused_reasons" => read_reasons(context, node).map(Check::RefusedReasons),
         "replay" => read_replay(context, node).map(Check::Replay),
         _ => read_served(context, node, scope),
     }
+}
+
+/// Reasons by name: these, or all but these, in the order of their declaration.
+fn read_reasons(context: &Context, node: &Node) -> Option<Vec<&'static str>> {
+    let words: Vec<(&str, &'static str)> = Refused::NAMES.iter().map(|name| (*name, *name)).collect();
+    let names = |context: &Context, node: &Node| {
+        context.list(node, "reasons", |context, node| context.word(node, "reason", &words))
+    };
+    let fields = context.map(node, "a `refused_reasons`")?;
+    let single = fields.at_most_one(&fields.present(&["these", "all_but"]));
+    let (these, but) = (fields.optional("these", names), fields.optional("all_but", names));
+    fields.finish();
+    single?;
+    let (these, but) = (these?, but?);
+    let asked = |name: &&'static str| match (&these, &but) {
+        (Some(these), _) => these.contains(name),
+        (None, Some(but)) => !but.contains(name),
+        (None, None) => true,
+    };
+    Some(Refused::NAMES.iter().copied().filter(asked).collect())
 }
 
 fn read_replay(context: &Context, node: &Node) -> Option<Replayed> {

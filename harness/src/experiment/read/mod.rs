@@ -2,6 +2,7 @@
 
 mod checks;
 mod faults;
+mod profile;
 mod sane;
 mod steps;
 mod top;
@@ -150,6 +151,7 @@ fn from_tree(
     whole.iter().try_for_each(|setting| setting.apply(context, &mut tree))?;
     // The topology's own file becomes part of the tree, so that settings reach into it and problems show where they are.
     let file = read_topology(context, &mut tree, folder);
+    let inner = profile::lay_over(context, &mut tree, inner)?;
     inner.into_iter().try_for_each(|setting| resolve(context, &tree, setting)?.apply(context, &mut tree))?;
     let mut experiment = top::read(context, &tree)?;
     experiment.topology_file = file;

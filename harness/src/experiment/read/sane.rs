@@ -24,7 +24,7 @@ pub(super) fn check(context: &Context, experiment: &Experiment, at: Place, entri
         let adversaries = || experiment.topology.groups.iter().filter(|group| group.adversary.is_some());
         let of_kind =
             adversaries().filter(|group| group.adversary.is_some_and(|one| one.name() == claim.what.adversary()));
-        if of_kind.map(|group| group.count).sum::<u32>() != 1 || adversaries().count() != 1 {
+        if of_kind.map(|group| group.count).sum::<u32>() != 1 {
             let what = format!("this claim needs one node with an adversary, of kind `{}`", claim.what.adversary());
             wrong(place("claim"), what, "give it to a group of one node in the topology");
         }

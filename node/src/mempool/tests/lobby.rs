@@ -113,7 +113,7 @@ fn every_reason_against_a_candidate_is_the_expected_one() {
     assert!(matches!(scene.refusal(&Arc::new(locked)), Refused::NotFinal { lock: 21, height: 21, .. }));
 
     let coinbase = assemble::coinbase(21, &[], scene.purse.script(), Amount::ZERO);
-    let judged = scene.lobby.judge(&Arc::new(coinbase), &[Some(scene.purse.coin(1))], &PEER(), 0);
+    let judged = scene.lobby.judge(&Arc::new(coinbase), &[None], &PEER(), 0);
     assert_eq!(refusal(judged), Refused::CoinbaseLoose);
 
     let other_kind = scene.purse.pay(&[(outpoint(1), VALUE)], &[VALUE - 1_000], Some(7));

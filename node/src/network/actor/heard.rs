@@ -54,7 +54,7 @@ impl Network {
             Heard::Requested { ask, peer, request } => self.requested(ask, peer, request),
             Heard::Answered { peer, asked, response } => {
                 if self.answered(peer, asked, response).is_err() {
-                    self.charge(peer, RUBBISH_BLAME, "answered with what it was not asked for");
+                    self.charge(peer, RUBBISH_BLAME, "answered with what it was not asked for", None);
                 }
             }
             Heard::Failed { peer, asked, failure } => {
@@ -65,7 +65,7 @@ impl Network {
                     _ => {}
                 }
             }
-            Heard::Rubbish { peer, what } => self.charge(peer, RUBBISH_BLAME, &format!("rubbish: {what}")),
+            Heard::Rubbish { peer, what } => self.charge(peer, RUBBISH_BLAME, &format!("rubbish: {what}"), None),
         }
     }
 

@@ -28,7 +28,7 @@ impl Network {
                         } else {
                             self.close(&waiting);
                         }
-                        self.charge(waiting.peer, reason.blame(), &reason.to_string());
+                        self.charge(waiting.peer, reason.blame(), &reason.to_string(), Some(reason.clone()));
                     }
                     (Some(waiting), Verdict::Drop) => self.close(&waiting),
                     (None, Verdict::Relay(announced)) => self.tell_others(announced),
