@@ -5,6 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -110,15 +111,11 @@ pub fn process(variable: &str, value: &str, surroundings: Surroundings) -> Resul
         command.current_dir(&elsewhere).env("HOME", &elsewhere).env("TZ", "Asia/Tokyo");
     }
     let mut child = command.spawn()?;
-    let streams = (child.stdout.take(), child.stderr.take());
+    let (out, err) = (read(child.stdout.take()), read(child.stderr.take()));
     let (heard, listening) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut said = String::new();
-        let (out, err) = streams;
-        for stream in [out.map(|out| Box::new(out) as Box<dyn Read + Send>), err.map(|err| Box::new(err) as _)] {
-            let _ = stream.map(|mut stream| stream.read_to_string(&mut said));
-        }
-        let _ = heard.send(said);
+        let all = [out, err].map(|stream| stream.join().unwrap_or_default()).concat();
+        let _ = heard.send(String::from_utf8_lossy(&all).into_owned());
     });
     let said = listening.recv_timeout(DEADLINE);
     if said.is_err() {
@@ -129,4 +126,13 @@ pub fn process(variable: &str, value: &str, surroundings: Surroundings) -> Resul
         Ok(said) => Ok(Ended { good: status.success(), said }),
         Err(_) => Err(format!("did not end within {DEADLINE:?}: {variable}='{value}'").into()),
     }
+}
+
+/// Reads a stream on a thread of its own: who is not read from stands still, and both streams must be.
+fn read(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = stream.map(|mut stream| stream.read_to_end(&mut said));
+        said
+    })
 }
