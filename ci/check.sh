@@ -18,6 +18,9 @@ step lints
 cargo clippy --workspace --all-targets --locked -- -D warnings
 step tests
 cargo test --workspace --locked
+step clients
+cargo run --quiet --locked --manifest-path tests/client/Cargo.toml --target-dir target/client -- \
+    "$(ls target/*/debug/schism target/debug/schism 2>/dev/null | head -n 1)" topologies/ring-8.yaml
 step documentation
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step licences

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// This checkout.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
+/// How often a status is looked at before what was waited for is given up: each look takes a few milliseconds at least.
+const LOOKS: u32 = 3_000;
+
 /// Every trial. Where this system forbids namespaces those of processes are ignored, and say so.
 pub fn trials() -> Vec<Trial> {
     let driven = |name: &'static str, told: fn() -> Result<(), Failed>| Trial::test(name, told).with_kind("drive");
@@ -25,6 +28,9 @@ pub fn trials() -> Vec<Trial> {
         driven("a_wrong_order_is_answered_and_changes_nothing", a_wrong_order_changes_nothing),
         driven("the_python_example_does_what_it_says", the_python_example).with_ignored_flag(no_python),
         Trial::test("a_cluster_that_is_up_does_what_it_is_told", a_cluster_that_is_up)
+            .with_kind("process")
+            .with_ignored_flag(no_processes),
+        Trial::test("a_node_that_is_up_is_asked_as_cores_is", crate::rpc::a_node_is_asked_as_cores_is)
             .with_kind("process")
             .with_ignored_flag(no_processes),
         Trial::test("a_cluster_whose_holder_is_killed_makes_room_for_the_next", a_killed_holder)
@@ -152,12 +158,12 @@ fn the_python_example() -> Result<(), Failed> {
 }
 
 /// A cluster that is up, in run folders of its own; taken down at the end, whatever happened.
-struct Up {
+pub(crate) struct Up {
     folder: tempfile::TempDir,
 }
 
 impl Up {
-    fn new() -> Result<Self, Failed> {
+    pub(crate) fn new() -> Result<Self, Failed> {
         let up = Self { folder: tempfile::tempdir()? };
         let load = ["--set", "load.transactions=2/s"];
         let started = up.says(&[&["up", "topologies/ring-8.yaml", "--detach"][..], &load].concat())?;
@@ -165,7 +171,7 @@ impl Up {
     }
 
     /// What a verb says; that it fails is a failure.
-    fn says(&self, words: &[&str]) -> Result<String, Failed> {
+    pub(crate) fn says(&self, words: &[&str]) -> Result<String, Failed> {
         let said = schism(self.folder.path()).args(words).output()?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         let errors = String::from_utf8_lossy(&said.stderr);
@@ -180,6 +186,26 @@ impl Up {
             return Ok(());
         }
         Err(format!("{words:?} ended with {} and said {text}", said.status).into())
+    }
+
+    /// Its run folders.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it is.
+    pub(crate) fn state_file(&self) -> Result<Value, Failed> {
+        Ok(serde_json::from_str(&std::fs::read_to_string(self.folder.path().join("live.json"))?)?)
+    }
+
+    /// Asks again and again until its status is as it should be; what never comes ends with the test's deadline.
+    pub(crate) fn until(&self, what: &str, so: impl Fn(&Value) -> bool) -> Result<(), Failed> {
+        for _ in 0..LOOKS {
+            if so(&self.status()?) {
+                return Ok(());
+            }
+        }
+        Err(format!("{what} did not come").into())
     }
 
     fn status(&self) -> Result<Value, Failed> {
@@ -215,6 +241,11 @@ fn a_cluster_that_is_up() -> Result<(), Failed> {
     let txid = cluster.says(&["submit", "miner-5"])?;
     let mined = cluster.says(&["mine", "miner-5", "2"])?;
     same("a transaction's id and two blocks'", &(txid.trim().len(), mined.lines().count()), &(64, 2))?;
+    cluster.refuses(&["upgrade", "miner-3", "--binary", "/bin/true"], "is no build of schism")?;
+    let build = cluster.folder().join("another");
+    std::fs::copy(env!("CARGO_BIN_EXE_schism"), &build)?;
+    cluster.says(&["upgrade", "miner-3", "--binary", &build.display().to_string()])?;
+    same("an upgraded node", &cluster.state(3)?, &json!("alive"))?;
     cluster.says(&["add"])?;
     cluster.says(&["remove", "miner-6"])?;
     same("a removed node", &cluster.state(6)?, &json!("gone"))?;
@@ -232,7 +263,7 @@ fn a_cluster_that_is_up() -> Result<(), Failed> {
 
 fn a_killed_holder() -> Result<(), Failed> {
     let cluster = Up::new()?;
-    let state: Value = serde_json::from_str(&std::fs::read_to_string(cluster.folder.path().join("live.json"))?)?;
+    let state = cluster.state_file()?;
     let holder = state["process"].as_i64().and_then(|process| i32::try_from(process).ok()).ok_or("no process")?;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(holder), nix::sys::signal::Signal::SIGKILL)?;
     cluster.refuses(&["status"], "is gone")?;
@@ -247,6 +278,6 @@ fn schism(runs: &Path) -> Command {
     command
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, expected: &T) -> Result<(), Failed> {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, expected: &T) -> Result<(), Failed> {
     if is == expected { Ok(()) } else { Err(format!("{what}: {is:?}, expected {expected:?}").into()) }
 }

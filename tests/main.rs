@@ -12,6 +12,7 @@ mod live;
 mod mutants;
 mod plants;
 mod real;
+mod rpc;
 mod stories;
 mod tell;
 

@@ -130,10 +130,16 @@ pub enum Answer {
         /// The hash.
         hash: Option<BlockHash>,
     },
-    /// To [`Question::Header`]; nothing where it is not known.
-    Header(Option<HeaderState>),
-    /// To [`Question::Coin`]; nothing where there is none, or it is spent.
-    Coin(Option<Coin>),
+    /// To [`Question::Header`].
+    Header {
+        /// Nothing where it is not known.
+        state: Option<HeaderState>,
+    },
+    /// To [`Question::Coin`].
+    Coin {
+        /// Nothing where there is none, or it is spent.
+        coin: Option<Coin>,
+    },
     /// To [`Question::Pooled`]: consensus bytes as hex, or nothing where it is not in the pool.
     Pooled {
         /// The transaction.
@@ -248,6 +254,9 @@ pub struct PeersState {
     pub connected: Vec<PeerState>,
     /// Peers refused, with the reason.
     pub banned: Vec<(PeerId, String)>,
+    /// Whether it may have any.
+    #[serde(default)]
+    pub active: bool,
     /// Addresses known.
     pub addresses: usize,
     /// Payload bytes of responses and announcements sent since start.

@@ -10,6 +10,7 @@ pub mod process;
 pub mod real;
 pub mod simulated;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::chain::Rules;
 use schism_node::control::{Answer, Event, Question};
-use schism_node::wire::PeerId;
+use schism_node::wire::{Multiaddr, PeerId};
 
 pub use inbox::Inbox;
 
@@ -91,8 +92,17 @@ pub trait Backend {
     /// A node's name on the network.
     fn peer(&self, node: usize) -> PeerId;
 
+    /// That name, and where it listens.
+    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr);
+
     /// Starts a node on what its store holds; does nothing where it is alive. It runs once [`Backend::settle`] returns.
     async fn start(&mut self, node: usize) -> Result<(), String>;
+
+    /// Has a node be another build of this program from its next start on.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String>;
 
     /// Ends a node as a crash of this kind would; does nothing where it is dead.
     async fn crash(&mut self, node: usize, kind: CrashKind) -> Lost;

@@ -1,5 +1,6 @@
 //! The simulated backend: every node on one thread and a virtual clock, linked by the fabric.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -158,6 +159,14 @@ impl Backend for Simulated {
 
     fn peer(&self, node: usize) -> PeerId {
         self.hosts[node].identity.public().to_peer_id()
+    }
+
+    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
+        (draws::peer(self.simulation.settings().seed, node), index(node).address())
+    }
+
+    fn upgrade(&mut self, _: usize, _: &Path) -> Result<(), String> {
+        Err("a simulation is one process of one build: use the process or container backend".to_owned())
     }
 
     fn add(&mut self, place: Place) {

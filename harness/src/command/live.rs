@@ -1,10 +1,11 @@
 //! What can be said to a cluster that is up: each verb is one order, its answer a line or a table.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use bitcoin::consensus::encode::deserialize_hex;
 use clap::{Args, Subcommand};
-use miette::{IntoDiagnostic, miette};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use schism_chaos::fault::CrashKind;
 use serde_json::{Value, json};
 
@@ -89,6 +90,15 @@ pub(super) struct MineArguments {
     /// How many blocks
     #[arg(default_value_t = 1)]
     blocks: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpgradeArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+    /// Another build of this program
+    #[arg(long, value_name = "PATH")]
+    binary: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +216,19 @@ pub(super) fn remove(arguments: &NodeArguments, speech: Speech) -> miette::Resul
     arguments
         .which
         .said(&Order::Remove { node: node.clone() }, speech, |_| format!("{node} is gone, its store with it"))
+}
+
+pub(super) fn upgrade(arguments: &UpgradeArguments, speech: Speech) -> miette::Result<i32> {
+    let (node, binary) = (arguments.node.node.clone(), &arguments.binary);
+    let binary =
+        binary.canonicalize().into_diagnostic().wrap_err_with(|| format!("there is no {}", binary.display()))?;
+    // What is no build of this program would end the node, and the cluster with it.
+    let said = Command::new(&binary).arg("--version").stdin(Stdio::null()).output();
+    if !said.is_ok_and(|said| said.stdout.starts_with(b"schism ")) {
+        return Err(miette!(help = "nothing was changed", "{} is no build of schism", binary.display()));
+    }
+    let order = Order::Upgrade { node: node.clone(), binary };
+    arguments.node.which.said(&order, speech, |_| format!("{node} is the other build now"))
 }
 
 pub(super) fn add(arguments: &AddArguments, speech: Speech) -> miette::Result<i32> {

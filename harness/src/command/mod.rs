@@ -97,6 +97,8 @@ enum Verb {
     Mine(live::MineArguments),
     /// Start one more node
     Add(live::AddArguments),
+    /// Have a node be another build, on the same data
+    Upgrade(live::UpgradeArguments),
     /// End a node for ever
     Remove(live::NodeArguments),
     /// Heal everything and end the cluster
@@ -189,6 +191,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Verb::Submit(arguments) => live::submit(&arguments, speech),
         Verb::Mine(arguments) => live::mine(&arguments, speech),
         Verb::Add(arguments) => live::add(&arguments, speech),
+        Verb::Upgrade(arguments) => live::upgrade(&arguments, speech),
         Verb::Remove(arguments) => live::remove(&arguments, speech),
         Verb::Down(arguments) => live::down(&arguments, speech),
         Verb::Drive(arguments) => up::drive(&arguments, speech),

@@ -14,7 +14,7 @@ use super::Speech;
 use crate::experiment::Experiment;
 use crate::interrupt::Interrupt;
 use crate::live::door::{Door, STATE, State};
-use crate::live::lines;
+use crate::live::{lines, rpc};
 use crate::report::{self, Results};
 use crate::run::live::{Live, Orders};
 use crate::suite::{Backend, RunFolder, Setup, play_live};
@@ -49,6 +49,9 @@ pub(super) struct UpArguments {
     /// Return when it is up, and let it live on
     #[arg(long)]
     detach: bool,
+    /// The first node's port of its JSON-RPC, the others' follow; any free ones where it is 0
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    rpc_port: u16,
     /// The file that says where the cluster is; beside the run folders where nothing is said
     #[arg(long, value_name = "PATH", env = "SCHISM_STATE")]
     state: Option<PathBuf>,
@@ -88,14 +91,18 @@ pub(super) fn up(arguments: &UpArguments, speech: Speech) -> miette::Result<i32>
     }
     let interrupt = Interrupt::by_signals().into_diagnostic()?;
     let folder = arguments.cluster.folder(&experiment)?;
+    let (told, orders) = Orders::from_many();
+    let plan = experiment.plan(experiment.seed);
+    let names: Vec<String> = plan.nodes.into_iter().map(|node| node.name).collect();
+    let served = rpc::serve(&names, arguments.rpc_port, folder.path(), &told);
     let state = State {
+        nodes: served.into_diagnostic().wrap_err("the nodes' JSON-RPC cannot be served")?,
         name: experiment.name.clone(),
         backend: arguments.backend,
         seed: experiment.seed,
         process: std::process::id(),
         folder: std::path::absolute(folder.path()).into_diagnostic()?,
     };
-    let (told, orders) = Orders::from_many();
     let door = Door::open(&path, &state, told).map_err(|why| miette!("{why}"))?;
     let (quiet, detached) = (speech.quiet || speech.json, arguments.detached);
     if !quiet {

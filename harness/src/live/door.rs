@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 
 use super::lines;
+use super::rpc::Address;
 use crate::run::live::Request;
 use crate::suite::Backend;
 
@@ -34,8 +35,10 @@ pub struct State {
     pub seed: u64,
     /// The process that holds it.
     pub process: u32,
-    /// Its run folder, in which the socket and the logs are.
+    /// Its run folder, in which the socket, the logs and the cookie are.
     pub folder: PathBuf,
+    /// Where each node is asked in Bitcoin Core's way.
+    pub nodes: Vec<Address>,
 }
 
 /// Why there is no cluster to be told anything.

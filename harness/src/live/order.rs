@@ -7,9 +7,11 @@
 //! {"id":3,"do":"heel","name":"split"}                             →  {"id":3,"error":"unknown variant `heel`, …"}
 //! ```
 
+use std::path::PathBuf;
+
 use bitcoin::{BlockHash, Transaction, Txid};
 use schism_chaos::fault::CrashKind;
-use schism_node::control::Question;
+use schism_node::control::{Multiaddr, PeerId, Question};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +21,8 @@ use serde_json::Value;
 pub enum Order {
     /// Say where every node stands, and what is in force.
     Status {},
+    /// Say under which identity and address each node is known to the others.
+    Whereabouts {},
     /// Let time pass.
     RunFor {
         /// So much of it.
@@ -122,6 +126,13 @@ pub enum Order {
         /// Which.
         node: String,
     },
+    /// Have a node be another build of this program, on the same data: it ends and starts again.
+    Upgrade {
+        /// Which.
+        node: String,
+        /// The build's file, as whoever holds the cluster sees it.
+        binary: PathBuf,
+    },
     /// Heal everything, stop all nodes and say what it all came to.
     Down {},
 }
@@ -203,6 +214,29 @@ pub struct NodeStatus {
     pub mined: u32,
     /// Names of the faults that act on it, or on a link of its.
     pub faults: Vec<String>,
+}
+
+/// Under which identity and address a node is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// Its name.
+    pub node: String,
+    /// Its identity.
+    pub peer: PeerId,
+    /// Where it listens.
+    pub address: Multiaddr,
+}
+
+impl Whereabouts {
+    /// Its address and port; nothing useful where it listens on no socket.
+    pub fn socket(&self) -> String {
+        let text = self.address.to_string();
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            ["", "ip4", address, "tcp", port, ..] => format!("{address}:{port}"),
+            _ => text,
+        }
+    }
 }
 
 /// A fault in force.

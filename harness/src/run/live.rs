@@ -1,6 +1,7 @@
 //! A live cluster: an experiment whose schedule is whoever gives it orders, while it runs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use schism_chaos::effect::{Effect, Resolved};
@@ -20,7 +21,7 @@ use crate::backend::Backend;
 use crate::checks::NodeView;
 use crate::cluster::State;
 use crate::experiment::{NEWCOMERS, newcomers};
-use crate::live::order::{FaultStatus, NodeStatus, Order, Status};
+use crate::live::order::{FaultStatus, NodeStatus, Order, Status, Whereabouts};
 use crate::yaml::{closest, one_of};
 
 /// An order, and who waits for what becomes of it.
@@ -117,6 +118,7 @@ impl<B: Backend> Play<'_, B> {
     async fn obey(&mut self, order: Order) -> Result<Value, Wrong> {
         match order {
             Order::Status {} => Ok(json!(self.status().await?)),
+            Order::Whereabouts {} => Ok(json!(self.whereabouts())),
             Order::Faults {} => Ok(json!(self.in_force())),
             Order::RunFor { seconds } => {
                 let until = self.run.now() + length(seconds)?;
@@ -159,6 +161,7 @@ impl<B: Backend> Play<'_, B> {
                 self.expect(&node, &[State::Alive, State::Frozen, State::Dead])?;
                 self.act("remove", &node, Fault::Destroy { pick: just(&node) }).await
             }
+            Order::Upgrade { node, binary } => self.upgrade(node, &binary).await,
             Order::Add { hashes_per_second } => self.newcomer(hashes_per_second).await,
             Order::Submit { node, transaction } => {
                 let txid = transaction.compute_txid();
@@ -274,6 +277,13 @@ impl<B: Backend> Play<'_, B> {
         }
     }
 
+    async fn upgrade(&mut self, node: String, binary: &Path) -> Result<Value, Wrong> {
+        self.expect(&node, &[State::Alive, State::Dead])?;
+        let place = self.place(&node)?;
+        self.run.cluster().backend().upgrade(place, binary).map_err(Wrong::Order)?;
+        self.restart(node, CrashKind::Process).await
+    }
+
     async fn newcomer(&mut self, hashes_per_second: f64) -> Result<Value, Wrong> {
         if !(0.0..=1e18).contains(&hashes_per_second) {
             return Err(Wrong::Order("a hash rate is a number from 0 to 1e18".to_owned()));
@@ -348,6 +358,16 @@ impl<B: Backend> Play<'_, B> {
             faults,
             found: run.findings().iter().map(|finding| format!("{}: {}", finding.check, finding.what)).collect(),
         })
+    }
+
+    fn whereabouts(&mut self) -> Vec<Whereabouts> {
+        let names: Vec<String> = self.run.cluster().plan().nodes.iter().map(|node| node.name.clone()).collect();
+        let backend = self.run.cluster().backend();
+        let each = names.into_iter().enumerate().map(|(place, node)| {
+            let (peer, address) = backend.whereabouts(place);
+            Whereabouts { node, peer, address }
+        });
+        each.collect()
     }
 
     fn in_force(&self) -> Vec<FaultStatus> {

@@ -145,7 +145,7 @@ impl<W: Write> Supervisor<W> {
 
     fn obey(&mut self, what: What) -> io::Result<Fruit> {
         match what {
-            What::Start(instructions) => {
+            What::Start(mut instructions) => {
                 if self.life.is_some() {
                     return Err(io::Error::other("the node runs already"));
                 }
@@ -153,7 +153,11 @@ impl<W: Write> Supervisor<W> {
                 let _ = self.network.silence(false);
                 self.synced = disk::block_file_bytes(&instructions.store);
                 self.store = Some(instructions.store.clone());
-                self.life = Some(Life::begin(&self.program, &instructions)?);
+                let mut program = self.program.clone();
+                if let (Some(other), Some(first)) = (instructions.program.take(), program.first_mut()) {
+                    *first = other.display().to_string();
+                }
+                self.life = Some(Life::begin(&program, &instructions)?);
             }
             What::Kill { kind } => return self.kill(kind),
             What::Freeze => {

@@ -101,6 +101,9 @@ impl What {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instructions {
+    /// The build that it is, where not its supervisor's own: for the supervisor, which does not pass it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
     /// Its name.
     pub name: String,
     /// The secret key of its identity.

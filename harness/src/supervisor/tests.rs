@@ -63,6 +63,7 @@ fn who_is_told_to_stay_stays_so_long_and_need_not_be_greeted_first() {
 
 fn start(store: &std::path::Path) -> What {
     What::Start(Box::new(Instructions {
+        program: None,
         name: "cat".into(),
         secret: [1; 32],
         listen: "/ip4/127.0.0.1/tcp/1".parse().unwrap(),

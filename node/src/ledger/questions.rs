@@ -61,8 +61,8 @@ impl Ledger {
             Question::HashAt { height } => {
                 Answer::Hash { hash: self.tree.active_at(*height).map(|id| self.tree.hash(id)) }
             }
-            Question::Header { hash } => Answer::Header(self.tree.find(hash).map(|id| self.header_state(id))),
-            Question::Coin { outpoint } => Answer::Coin(self.store.coin(outpoint)?),
+            Question::Header { hash } => Answer::Header { state: self.tree.find(hash).map(|id| self.header_state(id)) },
+            Question::Coin { outpoint } => Answer::Coin { coin: self.store.coin(outpoint)? },
             Question::Coins { scripts, limit } => Answer::Coins { coins: self.coins(scripts, *limit)? },
             _ => return Ok(None),
         }))

@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions,
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, UploadToContainerOptionsBuilder,
 };
 use testcontainers::bollard::{Docker, body_try_stream};
 use tokio_tar::Header;
@@ -45,7 +45,7 @@ pub async fn provide(docker: &Docker) -> Result<String, String> {
         // Those in use stay.
         let _ = remove(docker, &id).await;
     }
-    let archive = stream::iter(archive(Path::new(MYSELF)).map_err(told)?);
+    let archive = stream::iter(archive(Path::new(MYSELF), REPOSITORY).map_err(told)?);
     let changes = vec![
         format!("LABEL {MADE}={}", unix_seconds()),
         format!("ENTRYPOINT [\"/{REPOSITORY}\"]"),
@@ -56,6 +56,20 @@ pub async fn provide(docker: &Docker) -> Result<String, String> {
     let made = docker.create_image(Some(options), Some(body), None).map(|said| said.map(drop));
     made.try_collect::<()>().await.map_err(|error| format!("the image cannot be made: {error}"))?;
     Ok(tag)
+}
+
+/// Brings another build into a folder of a container; where it is there.
+///
+/// # Errors
+/// What the engine said, or why the file cannot be read.
+pub async fn bring(docker: &Docker, container: &str, binary: &Path, folder: &str) -> Result<PathBuf, String> {
+    let unreadable = |error: io::Error| format!("{}: {error}", binary.display());
+    let name = format!("{REPOSITORY}-{}", tag(binary).map_err(unreadable)?);
+    let archive = stream::iter(archive(binary, &name).map_err(unreadable)?);
+    let options = UploadToContainerOptionsBuilder::new().path(folder).build();
+    let body = body_try_stream(archive.map_ok(Into::into));
+    docker.upload_to_container(container, Some(options), body).await.map_err(told)?;
+    Ok(Path::new(folder).join(name))
 }
 
 /// Images of ours that are at least so many seconds old, with their names, but for this executable's.
@@ -104,8 +118,8 @@ fn tag(file: &Path) -> io::Result<String> {
     Ok(hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// An archive of this file, in pieces.
-fn archive(file: &Path) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static> {
+/// An archive of this file under this name, in pieces.
+fn archive(file: &Path, name: &str) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static> {
     let file = File::open(file)?;
     let size = file.metadata()?.len();
     let header = |path: &str, folder: bool| -> io::Result<Vec<u8>> {
@@ -118,7 +132,7 @@ fn archive(file: &Path) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> 
         Ok(header.as_bytes().to_vec())
     };
     // Somebody else's library may look for it one day.
-    let start = [header("tmp/", true)?, header(REPOSITORY, false)?].concat();
+    let start = [header("tmp/", true)?, header(name, false)?].concat();
     let padding = usize::try_from(size.next_multiple_of(BLOCK as u64) - size).unwrap_or(0);
     let end = vec![0; padding + 2 * BLOCK];
     let mut left = file.take(size);
@@ -148,7 +162,7 @@ mod tests {
         let file = folder.path().join("program");
         let content: Vec<u8> = (0..PIECE + 700).map(|byte| byte as u8).collect();
         std::fs::write(&file, &content).unwrap();
-        let bytes = archive(&file).unwrap().collect::<io::Result<Vec<_>>>().unwrap().concat();
+        let bytes = archive(&file, REPOSITORY).unwrap().collect::<io::Result<Vec<_>>>().unwrap().concat();
         assert_eq!(bytes.len() % BLOCK, 0);
         let mut archive = tokio_tar::Archive::new(bytes.as_slice());
         let mut entries = archive.entries().unwrap();

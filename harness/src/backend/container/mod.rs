@@ -22,7 +22,7 @@ pub mod reaper;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use futures::future::join_all;
@@ -159,6 +159,11 @@ impl Site for Fleet {
         Ok(machines)
     }
 
+    fn bring(&mut self, name: &str, binary: &Path) -> Result<PathBuf, String> {
+        let (docker, container, binary) = (self.kit.docker.clone(), self.kit.container(name), binary.to_owned());
+        self.engine.wait(async move { image::bring(&docker, &container, &binary, STORES).await })
+    }
+
     fn store(&self, name: &str) -> PathBuf {
         PathBuf::from(STORES).join(name)
     }
@@ -200,6 +205,11 @@ impl Kit {
         Ok((ship, Machine { attached, address }))
     }
 
+    /// What a node's container is called.
+    fn container(&self, name: &str) -> String {
+        format!("{}-{name}", self.name)
+    }
+
     async fn start(&self, name: &str) -> Result<ContainerAsync<GenericImage>, String> {
         match self.request(name).start().await {
             // Somebody found the image old and in nobody's use; no registry has it.
@@ -214,7 +224,7 @@ impl Kit {
     fn request(&self, name: &str) -> ContainerRequest<GenericImage> {
         let words = [SUPERVISE, "--pace", &self.pace.to_string(), "--grace", &GRACE.as_secs().to_string()];
         let request = GenericImage::new(image::REPOSITORY, &self.tag)
-            .with_container_name(format!("{}-{name}", self.name))
+            .with_container_name(self.container(name))
             .with_hostname(name)
             .with_labels(self.labels.clone())
             .with_network(&self.name)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use schism_chaos::evidence::NodeCounters;
 use schism_chaos::fault::Actor;
@@ -15,6 +16,8 @@ use crate::supervisor::protocol::{Counted, Report, What};
 pub struct Host {
     /// Who the node is.
     pub place: Place,
+    /// The build that it is, on its machine; nothing: this one.
+    pub program: Option<PathBuf>,
     /// The line to its supervisor, from its first start on.
     pub attached: Option<Attached>,
     /// Its address, from then on.
@@ -40,6 +43,7 @@ impl Host {
     pub fn of(place: Place) -> Self {
         Self {
             place,
+            program: None,
             attached: None,
             address: Ipv4Addr::UNSPECIFIED,
             alive: false,

@@ -25,7 +25,6 @@ use std::time::Duration;
 
 use schism_chaos::link::Link;
 use schism_node::clock::LAB_EPOCH;
-use schism_node::wire::{Multiaddr, PeerId};
 use tokio::time::{Instant, timeout};
 
 use self::attached::{Ears, Outcome};
@@ -174,6 +173,7 @@ impl<S: Site> Real<S> {
         let Settings { seed, pace, gated, .. } = self.settings;
         let known = |positions: &[usize]| positions.iter().map(|&other| self.whereabouts(other)).collect();
         Instructions {
+            program: self.hosts[node].program.clone(),
             name: place.name.clone(),
             secret: draws::secret(seed, node),
             listen: self.whereabouts(node).1,
@@ -192,11 +192,6 @@ impl<S: Site> Real<S> {
             gated,
             adversary: place.adversary,
         }
-    }
-
-    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
-        let listening = format!("/ip4/{}/tcp/{PORT}", self.hosts[node].address);
-        (self.peer(node), listening.parse().expect("this is an address"))
     }
 
     /// Gives an order that [`Backend::settle`] waits for.

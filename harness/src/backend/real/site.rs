@@ -1,7 +1,7 @@
 //! A site: where the machines of a cluster of real nodes stand, and how the line to the supervisor of each comes about.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::attached::{Attached, Ears};
 
@@ -30,6 +30,12 @@ pub trait Site {
     /// # Errors
     /// Why one could not be made.
     fn make(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Machine>, String>;
+
+    /// Brings another build of this program to a node's machine; where it is there.
+    ///
+    /// # Errors
+    /// Why it cannot be had there.
+    fn bring(&mut self, name: &str, binary: &Path) -> Result<PathBuf, String>;
 
     /// The folder of a node's store, as its machine sees it.
     fn store(&self, name: &str) -> PathBuf;

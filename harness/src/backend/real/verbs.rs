@@ -1,5 +1,6 @@
 //! The verbs of a cluster of real nodes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
@@ -7,12 +8,12 @@ use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::control::{Answer, Question};
-use schism_node::wire::PeerId;
+use schism_node::wire::{Multiaddr, PeerId};
 use tokio::time::timeout;
 
-use super::Real;
 use super::host::Host;
 use super::site::Site;
+use super::{PORT, Real};
 use crate::backend::{Backend, Heard, Lost, Place, draws};
 use crate::supervisor::protocol::{Fruit, What};
 
@@ -26,6 +27,17 @@ impl<S: Site> Backend for Real<S> {
 
     fn peer(&self, node: usize) -> PeerId {
         draws::peer(self.settings.seed, node)
+    }
+
+    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
+        let listening = format!("/ip4/{}/tcp/{PORT}", self.hosts[node].address);
+        (self.peer(node), listening.parse().expect("this is an address"))
+    }
+
+    fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String> {
+        let program = self.site.bring(&self.hosts[node].place.name, binary)?;
+        self.hosts[node].program = Some(program);
+        Ok(())
     }
 
     async fn start(&mut self, node: usize) -> Result<(), String> {

@@ -156,6 +156,7 @@ impl Network {
             bytes_served: self.wire.bytes_served(),
             bytes_received: self.wire.bytes_received(),
             most_unjudged: self.admission.most(),
+            active: self.active,
             ..self.peers.state()
         }
     }
