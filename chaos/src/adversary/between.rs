@@ -8,6 +8,7 @@ use schism_node::surroundings::Trace;
 use super::Adversary;
 use super::byzantine::Unreliable;
 use super::censorship::Censor;
+use super::flood::Flooder;
 use super::leash::{Leash, Signal};
 use super::private_branch::PrivateBranches;
 use super::rogue::Means;
@@ -21,6 +22,7 @@ pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, means: &Means) 
         Adversary::PrivateBranch(how) => stand(PrivateBranches::new(how, leashed), ring, leash, means),
         Adversary::Selfish(how) => stand(Selfish::new(how, leashed), ring, leash, means),
         Adversary::Byzantine(how) => stand(Unreliable::new(how, leashed, means), ring, leash, means),
+        Adversary::Flood(how) => stand(Flooder::new(how, leashed, means.clone()), ring, leash, means),
         Adversary::Censorship(how) => stand(Censor::new(how, leashed), ring, leash, means),
         Adversary::Tampering(how) => stand(Tamperer::new(how, leashed, means.clone()), ring, leash, means),
     }

@@ -98,11 +98,13 @@ impl Censor {
         let Some(race) = &self.race else { return };
         let longest = |blocks: &BTreeMap<BlockHash, u32>| blocks.values().max().copied().unwrap_or(0);
         let (own, theirs) = (longest(&race.own), longest(&race.held));
-        self.leash.note(|deeds| (deeds.branch, deeds.public) = (own, theirs));
-        if own > theirs {
-            self.race = None;
-            self.leash.note(|deeds| (deeds.phase, deeds.released) = (Phase::Released, deeds.released + 1));
-        } else if theirs >= own + self.how.deficit {
+        // A race that is won goes on: others may have found one more block meanwhile, or put the payment into the next.
+        let phase = if own > theirs { Phase::Released } else { Phase::Racing };
+        self.leash.note(|deeds| {
+            deeds.released += u64::from(phase == Phase::Released && deeds.phase != phase);
+            (deeds.phase, deeds.branch, deeds.public) = (phase, own, theirs);
+        });
+        if theirs >= own + self.how.deficit {
             self.leash.note(|deeds| deeds.given_up += 1);
             self.give_up(ring);
         }

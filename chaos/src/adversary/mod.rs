@@ -5,11 +5,12 @@
 //! - `between`: the actor that takes the place of two doors and asks a strategy about everything that passes.
 //! - `secret`: what nobody may learn of yet, whichever way it would go out.
 //! - `rogue`: a peer of its own on the wire, which keeps no rule.
-//! - `byzantine`, `censorship`, `private_branch`, `selfish`, `tampering`: one strategy a file.
+//! - `byzantine`, `censorship`, `flood`, `private_branch`, `selfish`, `tampering`: one strategy a file.
 
 mod between;
 mod byzantine;
 mod censorship;
+mod flood;
 mod leash;
 mod private_branch;
 mod rogue;
@@ -22,6 +23,7 @@ mod tests;
 pub use between::stand_in;
 pub use byzantine::{Answers, Byzantine};
 pub use censorship::Censorship;
+pub use flood::Flood;
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
 pub use rogue::Means;
@@ -43,6 +45,8 @@ pub enum Adversary {
     Censorship(Censorship),
     /// Fails the others: passes nothing on, or answers nothing, too late or wrongly.
     Byzantine(Byzantine),
+    /// Sends nodes more than they can want.
+    Flood(Flood),
 }
 
 impl Adversary {
@@ -54,6 +58,7 @@ impl Adversary {
             Self::Tampering(_) => "tampering",
             Self::Censorship(_) => "censorship",
             Self::Byzantine(_) => "byzantine",
+            Self::Flood(_) => "flood",
         }
     }
 }
@@ -72,7 +77,7 @@ pub struct Kind {
 }
 
 /// Every kind of adversary.
-pub const KINDS: [Kind; 5] = [
+pub const KINDS: [Kind; 6] = [
     Kind {
         name: "private_branch",
         explain: "Mines apart from the block before a payment on, with a conflict of it, and tells all when the payment counts as final and its own branch has more work; gives up when too far behind.",
@@ -102,5 +107,11 @@ pub const KINDS: [Kind; 5] = [
         explain: "Passes on nothing that others told it, and answers what it is asked with the truth, with nothing, too late or wrongly.",
         evidence: "announcements not passed on",
         said: "adversary: { kind: byzantine, relays: false, answers: truth }",
+    },
+    Kind {
+        name: "flood",
+        explain: "Sends nodes junk, oversized, truncated and endless messages, duplicate blocks, headers without work, orphans, questions and connections, under a new name whenever one is sent away.",
+        evidence: "messages told; bytes that nodes received, and names that they sent away",
+        said: "adversary: { kind: flood, rogues: 9, a_second: 50 }",
     },
 ];

@@ -201,6 +201,15 @@ impl Story {
         self.say(node, Event::PeerBanned { peer: peer(other), reason: "rubbish".into() });
     }
 
+    /// A node's connection to another ends, or to a stranger.
+    pub(crate) fn lose_peer(&mut self, node: usize, other: Option<usize>) {
+        if let Some(other) = other {
+            self.checks.view_mut().introduce(other, peer(other));
+        }
+        let peer = peer(other.unwrap_or(200));
+        self.say(node, Event::PeerDisconnected { peer, reason: "closed".into() });
+    }
+
     /// A node stores a block that another sent it, and stays where it is.
     pub(crate) fn store_from(&mut self, node: usize, hash: BlockHash, sender: usize) {
         let sender_id = peer(sender);

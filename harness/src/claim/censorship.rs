@@ -18,6 +18,9 @@ use crate::topology::Topology;
 /// A payment that waits for longer waits for ever; block intervals.
 const LONGEST: u32 = 100_000;
 
+/// Blocks after a branch that won within which everyone surely follows it.
+const FOLLOWED: u32 = 100;
+
 /// What a series of trials is held with.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Series {
@@ -121,6 +124,8 @@ async fn trial(arena: &mut Arena, witness: usize, series: &Series, censored: &mu
         // block of its own at the same moment has not even begun.
         let over = match leash.phase() {
             Phase::Racing => false,
+            // It has won, and others will follow; unless what it won was not this.
+            Phase::Released => is_deep(arena, witness, series.deficit + FOLLOWED, &holding),
             Phase::Resting if leash.deeds().given_up > given_up => true,
             _ => series.deficit == 0 || is_deep(arena, witness, series.deficit, &holding),
         };

@@ -8,6 +8,7 @@ mod compare;
 mod completions;
 mod doctor;
 mod explain;
+mod figures;
 mod flags;
 mod import;
 mod list;
@@ -75,6 +76,8 @@ enum Verb {
     Repeat(repeat::Arguments),
     /// Put kept runs side by side
     Compare(compare::Arguments),
+    /// Write what the latest runs came to into a page
+    Figures(figures::Arguments),
     /// Start a cluster that lives until it is told to go down
     Up(up::UpArguments),
     /// Say where every node of the cluster stands
@@ -180,6 +183,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Verb::Test(arguments) => test::test(&arguments, speech),
         Verb::Repeat(arguments) => repeat::repeat(&arguments, speech),
         Verb::Compare(arguments) => compare::compare(&arguments, speech),
+        Verb::Figures(arguments) => figures::figures(&arguments),
         Verb::Up(arguments) => up::up(&arguments, speech),
         Verb::Status(arguments) => live::status(&arguments, speech),
         Verb::Logs(arguments) => logs::logs(&arguments),

@@ -27,7 +27,7 @@ impl CheckWord {
 }
 
 /// Every check, safety first.
-pub const CHECKS: [CheckWord; 17] = [
+pub const CHECKS: [CheckWord; 18] = [
     CheckWord {
         name: "agreement",
         always: true,
@@ -97,6 +97,14 @@ pub const CHECKS: [CheckWord; 17] = [
         finally: true,
         explain: "No honest node is banned by another, whoever is proven to lie is banned at once, and so many are.",
         said: "only_liars_banned: { at_least: 100 }",
+    },
+    CheckWord {
+        name: "keeps_honest_peers",
+        always: true,
+        finally: true,
+        explain: "Honest nodes that nothing cuts off stay connected to each other whatever strangers do, and so many strangers come \
+                  and go; it says how much they sent.",
+        said: "keeps_honest_peers: { strangers: 100 }",
     },
     CheckWord {
         name: "refused_reasons",

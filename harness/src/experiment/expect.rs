@@ -104,6 +104,11 @@ pub enum Check {
         /// Bans, of all nodes together.
         at_least: u32,
     },
+    /// Both: honest nodes stay connected to each other, and send strangers away, so many at least.
+    KeepsHonestPeers {
+        /// Connections of strangers that ended, of all nodes together.
+        strangers: u32,
+    },
     /// Finally: every node has refused something for each of these reasons, by name.
     RefusedReasons(Vec<&'static str>),
 }
@@ -137,6 +142,7 @@ impl Check {
             Self::Limits(_) => "limits",
             Self::Unaltered => "unaltered",
             Self::OnlyLiarsBanned { .. } => "only_liars_banned",
+            Self::KeepsHonestPeers { .. } => "keeps_honest_peers",
             Self::RefusedReasons(_) => "refused_reasons",
         }
     }

@@ -145,6 +145,7 @@ fn print_check(check: &Check) -> (String, Printed) {
         Check::Replay(Replayed::Confirmed(least)) => map([("confirmed", Some((*least).into()))]),
         Check::Limits(limits) => print_limits(limits),
         Check::OnlyLiarsBanned { at_least } => map([("at_least", Some((*at_least).into()))]),
+        Check::KeepsHonestPeers { strangers } => map([("strangers", Some((*strangers).into()))]),
         Check::RefusedReasons(names) => map([("these", Some(list(names, text)))]),
     };
     (check.name().to_owned(), printed)

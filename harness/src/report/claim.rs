@@ -63,7 +63,7 @@ fn gate(out: &mut String, gate: &Gate) {
 }
 
 /// Four digits that mean something.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value {
         _ if value.fract() == 0.0 && value.abs() < 1e12 => format!("{value}"),
         _ if value.abs() >= 100.0 => format!("{value:.0}"),

@@ -4,6 +4,7 @@ mod claim;
 mod html;
 mod json;
 mod junit;
+mod markdown;
 mod results;
 mod side;
 mod table;
@@ -15,6 +16,7 @@ pub use claim::csv;
 pub use html::html;
 pub use json::{json, json_line};
 pub use junit::{Inconclusive, junit};
+pub use markdown::markdown;
 pub use results::{
     Evidence, Measured, NodeRow, Requirement, RequirementState, Results, TimelineFault, TimelinePoint, Verdict,
     Violation,

@@ -21,6 +21,7 @@ pub(super) struct Always {
     bounded_peers_data: Option<Some<Either<Yes, Bounded>>>,
     unaltered: Option<Some<Yes>>,
     only_liars_banned: Option<Some<OnlyLiarsBanned>>,
+    keeps_honest_peers: Option<Some<KeepsHonestPeers>>,
     /// Asked of some nodes only, by selector.
     only: Option<BTreeMap<String, Always>>,
 }
@@ -38,6 +39,7 @@ pub(super) struct Finally {
     bounded_peers_data: Option<Some<Either<Yes, Bounded>>>,
     unaltered: Option<Some<Yes>>,
     only_liars_banned: Option<Some<OnlyLiarsBanned>>,
+    keeps_honest_peers: Option<Some<KeepsHonestPeers>>,
     refused_reasons: Option<Some<RefusedReasons>>,
     pool_agreement: Option<Some<PoolAgreement>>,
     converged: Option<Some<Converged>>,
@@ -150,6 +152,13 @@ struct Served {
 struct OnlyLiarsBanned {
     /// Bans, of all nodes together.
     at_least: Option<u32>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct KeepsHonestPeers {
+    /// Connections of strangers that ended, of all nodes together.
+    strangers: Option<u32>,
 }
 
 #[derive(JsonSchema)]

@@ -132,6 +132,15 @@ enum Adversary {
         relays: Option<bool>,
         answers: Option<Answers>,
     },
+    /// Sends nodes more than they can want.
+    Flood {
+        /// Rogues at work at once.
+        #[schemars(range(min = 1))]
+        rogues: Option<u32>,
+        /// What each sends a second.
+        #[schemars(range(min = 1))]
+        a_second: Option<u32>,
+    },
     /// Leaves payments out of its blocks.
     Censorship {
         /// Whether payments are left out at all.

@@ -1,7 +1,7 @@
 //! An adversary as a topology says it: its kind, and how it goes about it.
 
 use schism_chaos::adversary::{
-    Adversary, Answers, Byzantine, Censorship, KINDS, PrivateBranch, SelfishMining, Tampering,
+    Adversary, Answers, Byzantine, Censorship, Flood, KINDS, PrivateBranch, SelfishMining, Tampering,
 };
 
 use crate::yaml::{Context, Node, Printed, map, text};
@@ -27,6 +27,12 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             let word = |context: &Context, node: &Node| context.word(node, "kind of answer", &Answers::WORDS);
             let answers = fields.or("answers", usual.answers, word);
             relays.zip(answers).map(|(relays, answers)| Adversary::Byzantine(Byzantine { relays, answers }))
+        }
+        Some("flood") => {
+            let usual = Flood::default();
+            let rogues = fields.or("rogues", usual.rogues, Context::count);
+            let a_second = fields.or("a_second", usual.a_second, Context::count);
+            rogues.zip(a_second).map(|(rogues, a_second)| Adversary::Flood(Flood { rogues, a_second }))
         }
         Some("censorship") => {
             let usual = Censorship::default();
@@ -66,6 +72,9 @@ pub(super) fn print(adversary: Adversary) -> Printed {
         ])),
         Adversary::Byzantine(Byzantine { relays, answers }) => {
             kind.and(map([("relays", Some(relays.into())), ("answers", Some(text(answers.word())))]))
+        }
+        Adversary::Flood(Flood { rogues, a_second }) => {
+            kind.and(map([("rogues", Some(rogues.into())), ("a_second", Some(a_second.into()))]))
         }
         Adversary::Censorship(Censorship { leave_out, deficit }) => {
             kind.and(map([("leave_out", Some(leave_out.into())), ("deficit", Some(deficit.into()))]))

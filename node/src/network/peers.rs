@@ -119,6 +119,8 @@ impl Peers {
             self.banned_since.push_back(peer);
         }
         self.book.remove(&peer);
+        // Scores are for those who may yet come to a ban: the banned would crowd them out.
+        self.scores.remove(&peer);
         let oldest = if self.bans.len() > BANS { self.banned_since.front().copied() } else { None };
         oldest.inspect(|oldest| self.unban(*oldest))
     }
@@ -183,6 +185,20 @@ mod tests {
         peers.connected(peer, false);
         peers.disconnected(peer);
         assert_eq!(peers.charge(peer, 1), Charged::TooMuch);
+    }
+
+    #[test]
+    fn names_that_are_banned_do_not_crowd_out_who_is_halfway_there() {
+        let mut peers = Peers::default();
+        for _ in 0..SCORES {
+            let peer = PeerId::random();
+            peers.charge(peer, BAN_SCORE);
+            peers.ban(peer, "rubbish".to_owned());
+        }
+        let (one, other) = (PeerId::random(), PeerId::random());
+        peers.charge(one, BAN_SCORE / 2);
+        peers.charge(other, BAN_SCORE / 2);
+        assert_eq!(peers.charge(one, BAN_SCORE / 2), Charged::TooMuch);
     }
 
     #[test]

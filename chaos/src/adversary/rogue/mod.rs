@@ -102,6 +102,11 @@ impl Rogue {
         )
     }
 
+    /// Asks a peer, in these bytes.
+    pub(super) fn ask(&mut self, peer: &PeerId, frame: Frame) {
+        self.swarm.behaviour_mut().asks.send_request(peer, frame);
+    }
+
     /// Answers a peer, in these bytes.
     pub(super) fn answer(&mut self, Answer(channel): Answer, frame: impl Into<Frame>) {
         let _ = self.swarm.behaviour_mut().asks.send_response(channel, frame.into()); // it may have left

@@ -131,7 +131,7 @@ pub(super) const TABLE: &[Alter] = &[
 ];
 
 /// A block announced with everything in it, so that nobody has to ask for more.
-pub(super) fn compact(block: &Block) -> HeaderAndShortIds {
+pub(in crate::adversary) fn compact(block: &Block) -> HeaderAndShortIds {
     let prefilled = block.txdata.iter().map(|tx| PrefilledTransaction { idx: 0, tx: tx.clone() });
     HeaderAndShortIds { header: block.header, nonce: 0, short_ids: Vec::new(), prefilled_txs: prefilled.collect() }
 }

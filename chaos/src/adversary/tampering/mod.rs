@@ -13,6 +13,8 @@ mod courier;
 #[allow(clippy::unit_arg)]
 mod transactions;
 
+pub(super) use blocks::compact;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

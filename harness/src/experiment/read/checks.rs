@@ -156,6 +156,12 @@ fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Op
             fields.finish();
             Some(Check::OnlyLiarsBanned { at_least: at_least? })
         }
+        "keeps_honest_peers" => {
+            let fields = context.map(node, "a `keeps_honest_peers`")?;
+            let strangers = fields.or("strangers", 0, Context::whole::<u32>);
+            fields.finish();
+            Some(Check::KeepsHonestPeers { strangers: strangers? })
+        }
         "refused_reasons" => read_reasons(context, node).map(Check::RefusedReasons),
         "replay" => read_replay(context, node).map(Check::Replay),
         _ => read_served(context, node, scope),

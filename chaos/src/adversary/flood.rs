@@ -1,0 +1,293 @@
+//! Flood: rogues who send a node they know more than it can want, each kind in its turn and under a new name whenever one is
+//! sent away.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::bip152::HeaderAndShortIds;
+use bitcoin::block::{Header, Version};
+use bitcoin::consensus::serialize;
+use bitcoin::hashes::Hash;
+use bitcoin::{
+    Amount, Block, OutPoint, ScriptBuf, Transaction, TxIn, TxMerkleNode, TxOut, Txid, absolute, transaction,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use schism_node::chain::header::grind;
+use schism_node::messages::{ToLedger, ToNetwork};
+use schism_node::ring::Ring;
+use schism_node::wire::limits::{HEADERS_PER_RESPONSE, RESPONSE_BYTES};
+use schism_node::wire::{Keypair, Request, Response, Topic, encode_request, encode_response};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
+
+use super::between::Strategy;
+use super::leash::Leash;
+use super::rogue::{Frame, Heard, Means, Rogue};
+use super::tampering::compact;
+
+/// How a flood is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flood {
+    /// Rogues at work at once.
+    pub rogues: u32,
+    /// What each sends a second.
+    pub a_second: u32,
+}
+
+impl Default for Flood {
+    fn default() -> Self {
+        Self { rogues: 9, a_second: 50 }
+    }
+}
+
+/// What a rogue floods with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Bytes that are no message.
+    Junk,
+    /// Messages that say they are longer than any may be, and gossip that is.
+    Oversized,
+    /// Messages that end before they said they would.
+    Truncated,
+    /// Requests that never end.
+    Slow,
+    /// The tip, over and over, in other words each time.
+    Duplicates,
+    /// Chains of headers without the work of the best one.
+    Headers,
+    /// Transactions whose parents nobody has.
+    Orphans,
+    /// Questions for all there is.
+    Questions,
+    /// Connections under new names that are closed again at once.
+    Connections,
+}
+
+const KINDS: [Kind; 9] = [
+    Kind::Junk,
+    Kind::Oversized,
+    Kind::Truncated,
+    Kind::Slow,
+    Kind::Duplicates,
+    Kind::Headers,
+    Kind::Orphans,
+    Kind::Questions,
+    Kind::Connections,
+];
+
+/// How long one name is used at most, and how long a name that was sent away rests.
+const LIFE: Duration = Duration::from_secs(20);
+const REST: Duration = Duration::from_millis(200);
+/// Between two bursts.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Starts the rogues with the first tip and tells them of every one.
+pub(super) struct Flooder {
+    how: Flood,
+    leash: Leash,
+    means: Means,
+    tip: Arc<std::sync::Mutex<Option<Arc<Block>>>>,
+    started: bool,
+}
+
+impl Flooder {
+    pub(super) fn new(how: Flood, leash: Leash, means: Means) -> Self {
+        Self { how, leash, means, tip: Arc::default(), started: false }
+    }
+
+    fn start(&mut self) {
+        let chance = &mut StdRng::seed_from_u64(self.means.chance);
+        for number in 0..self.how.rogues as usize {
+            let flood = Work {
+                kind: KINDS[number % KINDS.len()],
+                burst: (self.how.a_second / 10).max(1),
+                chance: StdRng::seed_from_u64(chance.next_u64()),
+                means: self.means.clone(),
+                leash: self.leash.clone(),
+                tip: self.tip.clone(),
+                chain: Vec::new(),
+            };
+            self.means.spawner.spawn_local(Box::pin(flood.go_on()));
+        }
+    }
+}
+
+impl Strategy for Flooder {
+    fn to_ledger(&mut self, message: ToLedger, ring: &Ring) {
+        ring.ledger.tell(message);
+    }
+
+    fn to_network(&mut self, message: ToNetwork, ring: &Ring) {
+        if let ToNetwork::TipChanged { change, .. } = &message {
+            if let Some(block) = change.connected.last() {
+                *self.tip.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(block.clone());
+            }
+            if !std::mem::replace(&mut self.started, true) {
+                self.start();
+            }
+        }
+        ring.network.tell(message);
+    }
+}
+
+/// One rogue after the other, all of one kind.
+struct Work {
+    kind: Kind,
+    /// Messages at once.
+    burst: u32,
+    chance: StdRng,
+    means: Means,
+    leash: Leash,
+    tip: Arc<std::sync::Mutex<Option<Arc<Block>>>>,
+    /// Headers that were ground once and are told by every name.
+    chain: Vec<Header>,
+}
+
+impl Work {
+    async fn go_on(mut self) {
+        loop {
+            let mut rogue = self.rogue();
+            let life = if self.kind == Kind::Connections { TICK } else { LIFE };
+            self.live(&mut rogue, Instant::now() + life).await;
+            drop(rogue);
+            tokio::time::sleep(if self.kind == Kind::Connections { TICK } else { REST }).await;
+        }
+    }
+
+    fn rogue(&mut self) -> Rogue {
+        let mut secret = [0; 32];
+        self.chance.fill_bytes(&mut secret);
+        let identity = Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519");
+        let mut rogue = Rogue::of(&self.means, &identity);
+        self.means.targets.iter().for_each(|target| rogue.dial(target));
+        rogue
+    }
+
+    /// Sends until everyone has sent this name away, or for as long as a name is used.
+    async fn live(&mut self, rogue: &mut Rogue, end: Instant) {
+        let mut gone = BTreeSet::new();
+        let mut tick = Instant::now() + TICK;
+        while gone.len() < self.means.targets.len() && Instant::now() < end {
+            match timeout_at(tick, rogue.next()).await {
+                Ok(Heard::Gone(peer)) => drop(gone.insert(peer)),
+                Ok(Heard::Asked(request, answer)) => {
+                    let response = self.answer(request);
+                    rogue.answer(answer, response);
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    tick = Instant::now() + TICK;
+                    for _ in 0..self.burst {
+                        self.send(rogue);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, rogue: &mut Rogue) {
+        self.leash.note(|deeds| deeds.told += 1);
+        let number = self.chance.next_u64();
+        match self.kind {
+            Kind::Junk => {
+                let bytes = self.junk();
+                rogue.say(Topic::Transactions, bytes.clone());
+                self.ask_all(rogue, &bytes.into());
+            }
+            Kind::Oversized => {
+                rogue.say(Topic::Blocks, vec![number as u8; 1 << 20]);
+                self.ask_all(rogue, &Frame { states: Some(u32::MAX), bytes: vec![0; 1_000], hangs: false });
+            }
+            Kind::Truncated => {
+                self.ask_all(rogue, &Frame { states: Some(1_000), bytes: vec![0; 10], hangs: false });
+            }
+            Kind::Slow => self.ask_all(rogue, &Frame { states: Some(1_000), bytes: vec![0; 10], hangs: true }),
+            Kind::Duplicates => {
+                let tip = self.tip.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+                if let Some(tip) = tip {
+                    let again = HeaderAndShortIds { nonce: number, ..compact(&tip) };
+                    rogue.say(Topic::Blocks, serialize(&again));
+                }
+            }
+            Kind::Orphans => {
+                let orphan = self.orphan();
+                rogue.say(Topic::Transactions, serialize(&orphan));
+            }
+            Kind::Questions => {
+                let asked = [Request::Pool, Request::Headers { locator: Vec::new() }, Request::Addresses];
+                self.ask_all(rogue, &encode_request(&asked[number as usize % asked.len()]).into());
+            }
+            // These wait to be asked, and are there.
+            Kind::Headers | Kind::Connections => {}
+        }
+    }
+
+    fn ask_all(&self, rogue: &mut Rogue, frame: &Frame) {
+        let connected: Vec<_> = rogue.connected().iter().copied().collect();
+        connected.iter().for_each(|peer| rogue.ask(peer, frame.clone()));
+    }
+
+    fn answer(&mut self, request: Option<Request>) -> Vec<u8> {
+        let response = match request {
+            Some(Request::Headers { .. }) if self.kind == Kind::Headers => Response::Headers(self.headers()),
+            Some(Request::Addresses) => Response::Addresses(Vec::new()),
+            Some(Request::Pool) if self.kind == Kind::Orphans => {
+                Response::Pool((0..1_000).map(|_| self.unknown()).collect())
+            }
+            Some(Request::Pool) => Response::Pool(Vec::new()),
+            Some(Request::Blocks { .. }) => Response::Blocks(Vec::new()),
+            Some(Request::BlockTransactions(_)) => Response::BlockTransactions(None),
+            Some(Request::Transactions { .. }) => Response::Transactions(Vec::new()),
+            Some(Request::Headers { .. }) | None => Response::Headers(Vec::new()),
+        };
+        encode_response(&response, RESPONSE_BYTES)
+    }
+
+    /// The next headers of a chain from genesis, a response full: each has the least work there is.
+    fn headers(&mut self) -> Vec<Header> {
+        let genesis = self.means.rules.genesis.header;
+        let from = self.chain.len();
+        for number in from..from + HEADERS_PER_RESPONSE.min(200) {
+            let parent = self.chain.last().unwrap_or(&genesis);
+            let mut root = [0; 32];
+            self.chance.fill_bytes(&mut root);
+            let mut header = Header {
+                version: Version::TWO,
+                prev_blockhash: parent.block_hash(),
+                merkle_root: TxMerkleNode::from_byte_array(root),
+                time: genesis.time + 1 + number as u32,
+                bits: genesis.bits,
+                nonce: 0,
+            };
+            if grind(&mut header, u64::from(u32::MAX)).is_none() {
+                break;
+            }
+            self.chain.push(header);
+        }
+        self.chain[from..].to_vec()
+    }
+
+    fn junk(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; self.chance.random_range(1..2_000)];
+        self.chance.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    fn unknown(&mut self) -> Txid {
+        let mut id = [0; 32];
+        self.chance.fill_bytes(&mut id);
+        Txid::from_byte_array(id)
+    }
+
+    fn orphan(&mut self) -> Transaction {
+        let previous_output = OutPoint { txid: self.unknown(), vout: 0 };
+        Transaction {
+            version: transaction::Version::TWO,
+            lock_time: absolute::LockTime::ZERO,
+            input: vec![TxIn { previous_output, ..TxIn::default() }],
+            output: vec![TxOut { value: Amount::from_sat(10_000), script_pubkey: ScriptBuf::from(vec![0x6a; 5_000]) }],
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Markdown: what a run came to, as a page of documentation shows it. The same run gives the same words.
+
+use super::Results;
+use super::claim::number;
+use crate::claim::judge::{Measurement, Row};
+
+/// A claim's rows and gate, or what each check saw; and the command that repeats it.
+pub fn markdown(results: &Results) -> String {
+    let body = match &results.claim {
+        Some(measurement) => claim(measurement),
+        None => checks(results),
+    };
+    format!("{body}\n`{}` {}\n", results.repeat, results.verdict.ended())
+}
+
+fn claim(measurement: &Measurement) -> String {
+    let mut page = "| at | what | measured (95 %) | theory | |\n|---|---|---|---|---|\n".to_owned();
+    for row in &measurement.rows {
+        let at: Vec<String> = row.at.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+        let (low, high) = row.interval;
+        page += &format!(
+            "| {} | {} | {} ({} … {}) | {} | {} |\n",
+            at.join(", "),
+            row.what,
+            number(row.measured),
+            number(low),
+            number(high),
+            number(row.theory),
+            verdict(row),
+        );
+    }
+    let gate = &measurement.gate;
+    page += &format!(
+        "\n{} of {} rows that count lie outside of their intervals, where {} may; pooled χ² {:.1}, p = {:.3}: the gate {}.\n",
+        gate.outside,
+        gate.rows,
+        gate.allowed,
+        gate.chi_square.abs(),
+        gate.p,
+        if gate.holds { "holds" } else { "fails" },
+    );
+    page
+}
+
+fn verdict(row: &Row) -> &'static str {
+    match (&row.left_out, row.inside) {
+        (Some(_), _) => "does not count",
+        (None, true) => "inside",
+        (None, false) => "outside",
+    }
+}
+
+fn checks(results: &Results) -> String {
+    let told = results.checks.iter().map(|check| format!("- `{}`: {}\n", check.name, check.seen));
+    told.collect()
+}
