@@ -27,9 +27,12 @@ pub fn trials() -> Vec<Trial> {
         driven("a_driven_cluster_parts_and_meets_and_does_so_again", a_driven_cluster_parts_and_meets),
         driven("a_wrong_order_is_answered_and_changes_nothing", a_wrong_order_changes_nothing),
         driven("the_python_example_does_what_it_says", the_python_example).with_ignored_flag(no_python),
-        Trial::test("a_cluster_that_is_up_does_what_it_is_told", a_cluster_that_is_up)
+        Trial::test("a_cluster_that_is_up_does_what_it_is_told", || a_cluster_that_is_up("process"))
             .with_kind("process")
             .with_ignored_flag(no_processes),
+        Trial::test("a_cluster_in_containers_does_what_it_is_told", || a_cluster_that_is_up("container"))
+            .with_kind("container")
+            .with_ignored_flag(Offer::of_the_engine().is_err()),
         Trial::test("a_node_that_is_up_is_asked_as_cores_is", crate::rpc::a_node_is_asked_as_cores_is)
             .with_kind("process")
             .with_ignored_flag(no_processes),
@@ -163,10 +166,11 @@ pub(crate) struct Up {
 }
 
 impl Up {
-    pub(crate) fn new() -> Result<Self, Failed> {
+    pub(crate) fn new(backend: &str) -> Result<Self, Failed> {
         let up = Self { folder: tempfile::tempdir()? };
         let load = ["--set", "load.transactions=2/s"];
-        let started = up.says(&[&["up", "topologies/ring-8.yaml", "--detach"][..], &load].concat())?;
+        let started =
+            up.says(&[&["up", "topologies/ring-8.yaml", "--backend", backend, "--detach"][..], &load].concat())?;
         if started.contains("8 nodes are up") { Ok(up) } else { Err(format!("it said {started}").into()) }
     }
 
@@ -223,8 +227,8 @@ impl Drop for Up {
     }
 }
 
-fn a_cluster_that_is_up() -> Result<(), Failed> {
-    let cluster = Up::new()?;
+fn a_cluster_that_is_up(backend: &str) -> Result<(), Failed> {
+    let cluster = Up::new(backend)?;
     cluster.refuses(&["up", "topologies/pair.yaml"], "is up already")?;
     cluster.refuses(&["kill", "minor-2"], "did you mean `miner-2`?")?;
     cluster.refuses(&["fault", "add", "partition: hlf"], "did you mean `half`?")?;
@@ -262,7 +266,7 @@ fn a_cluster_that_is_up() -> Result<(), Failed> {
 }
 
 fn a_killed_holder() -> Result<(), Failed> {
-    let cluster = Up::new()?;
+    let cluster = Up::new("process")?;
     let state = cluster.state_file()?;
     let holder = state["process"].as_i64().and_then(|process| i32::try_from(process).ok()).ok_or("no process")?;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(holder), nix::sys::signal::Signal::SIGKILL)?;

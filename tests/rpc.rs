@@ -54,7 +54,7 @@ impl Asked {
 
 /// Both dialects, whole batches, wrong ones; and that nothing is told to who has no cookie.
 pub(crate) fn a_node_is_asked_as_cores_is() -> Result<(), Failed> {
-    let cluster = Up::new()?;
+    let cluster = Up::new("process")?;
     let node = Asked::node(&cluster, 0)?;
     let mined = node.old("generatetoaddress", json!([2, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"]))?;
     let height = node.old("getblockcount", json!([]))?.as_u64().ok_or("no height")?;
