@@ -80,7 +80,8 @@ pub struct Gate {
     /// The probability of as much by chance.
     pub p: f64,
     /// The smallest error, the same at every row, that the pooled test sees in 99 of 100 runs.
-    pub smallest_error: f64,
+    /// Nothing where no row has an error that theory gives.
+    pub smallest_error: Option<f64>,
     /// Whether it holds.
     pub holds: bool,
 }
@@ -178,7 +179,7 @@ fn gate(rows: &[Row]) -> Gate {
 
 /// The shift of all shares that raises the pooled chi-square above its bound with a probability of 99 %: its
 /// distribution is then noncentral, taken as normal with mean k + λ and variance 2(k + 2λ).
-fn smallest_error(rows: &[&Row]) -> f64 {
+fn smallest_error(rows: &[&Row]) -> Option<f64> {
     let precision = |row: &&Row| {
         let error = (row.measured - row.theory) / row.deviations.filter(|z| *z != 0.0)?;
         (row.what != "blocks until it wins").then(|| 1.0 / (error * error))
@@ -186,14 +187,14 @@ fn smallest_error(rows: &[&Row]) -> f64 {
     let precisions: Vec<f64> = rows.iter().filter_map(precision).collect();
     let k = precisions.len() as f64;
     if precisions.is_empty() {
-        return f64::NAN;
+        return None;
     }
     let bound = chi_square_quantile(CONFIDENCE, precisions.len() as u32);
     let mut lambda = 0.0;
     while k + lambda - NINETY_NINE * (2.0 * (k + 2.0 * lambda)).sqrt() < bound {
         lambda += 0.1;
     }
-    (lambda / precisions.iter().sum::<f64>()).sqrt()
+    Some((lambda / precisions.iter().sum::<f64>()).sqrt())
 }
 
 fn verdict(rows: &[Row], gate: &Gate, whole: &Tally) -> (Verdict, Option<String>) {

@@ -137,7 +137,11 @@ fn the_gate_holds_for_the_truth_and_fails_for_each_of_the_wrong_tables() {
 #[test]
 fn the_gate_sees_the_error_that_it_says_it_sees() {
     let claim = shipped(&[]);
-    let shift = judge(&claim, &tallies(&claim, |q, n| Table::Strict.success(q, n))).2.gate.smallest_error;
+    let shift = judge(&claim, &tallies(&claim, |q, n| Table::Strict.success(q, n)))
+        .2
+        .gate
+        .smallest_error
+        .expect("there are rows");
     assert!(shift > 0.005 && shift < 0.02, "{shift}");
     let shifted = tallies(&claim, |q, n| Table::Strict.success(q, n) + shift);
     assert_eq!(judge(&claim, &shifted).0, Verdict::Refuted);

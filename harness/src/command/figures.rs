@@ -29,9 +29,9 @@ pub(super) fn figures(arguments: &Arguments) -> miette::Result<i32> {
     let page =
         fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("{} cannot be read", path.display()))?;
     let written = rewrite(&page, |name| {
-        let kept = Kept::read(&arguments.runs.join(name));
+        let folder = arguments.runs.join(name);
         // What was not run keeps the figures it has.
-        kept.ok().map(|kept| report::markdown(&kept.results))
+        folder.exists().then(|| Ok(report::markdown(&Kept::read(&folder)?.results))).transpose()
     })?;
     fs::write(path, &written.page)
         .into_diagnostic()
@@ -48,7 +48,7 @@ struct Written {
     marks: Vec<(String, bool)>,
 }
 
-fn rewrite(page: &str, figures: impl Fn(&str) -> Option<String>) -> miette::Result<Written> {
+fn rewrite(page: &str, figures: impl Fn(&str) -> miette::Result<Option<String>>) -> miette::Result<Written> {
     let mut written = Written { page: String::new(), marks: Vec::new() };
     let mut rest = page;
     while let Some((before, after)) = rest.split_once(BEGIN) {
@@ -56,7 +56,7 @@ fn rewrite(page: &str, figures: impl Fn(&str) -> Option<String>) -> miette::Resu
         let (old, after) = after
             .split_once(END)
             .ok_or_else(|| miette!(help = format!("add `{END}`"), "the figures of {name} do not end"))?;
-        let fresh = figures(name);
+        let fresh = figures(name)?;
         written.marks.push((name.to_owned(), fresh.is_some()));
         let content = fresh.map_or_else(|| old.to_owned(), |fresh| format!("\n{fresh}"));
         written.page += &format!("{before}{BEGIN}{name}{CLOSE}{content}{END}");
@@ -74,13 +74,13 @@ mod tests {
     fn what_was_run_is_written_and_the_rest_stays_as_it_was() {
         let page = "a\n<!-- figures: one -->\nold\n<!-- end of figures -->\nb\n<!-- figures: two -->\nold\n<!-- end of figures -->\n";
         let written =
-            rewrite(page, |name| (name == "one").then(|| "new\n".to_owned())).expect("its marks are in order");
+            rewrite(page, |name| Ok((name == "one").then(|| "new\n".to_owned()))).expect("its marks are in order");
         assert_eq!(written.page, page.replacen("old", "new", 1));
         assert_eq!(written.marks, [("one".to_owned(), true), ("two".to_owned(), false)]);
     }
 
     #[test]
     fn figures_that_do_not_end_are_told() {
-        assert!(rewrite("<!-- figures: one -->\nold\n", |_| None).is_err());
+        assert!(rewrite("<!-- figures: one -->\nold\n", |_| Ok(None)).is_err());
     }
 }

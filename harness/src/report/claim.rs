@@ -57,7 +57,7 @@ fn gate(out: &mut String, gate: &Gate) {
     let holds = if *holds { "holds" } else { "fails" };
     line(out, &format!("\n  the gate {holds}: {outside} of {rows} outside, {allowed} may be;"));
     line(out, &format!("  pooled chi-square {chi_square:.1}, p = {p:.3} (more than .001 is asked)"));
-    if smallest_error.is_finite() {
+    if let Some(smallest_error) = smallest_error {
         line(out, &format!("  it would see an error of {smallest_error:.4} at every point in 99 of 100 runs"));
     }
 }
