@@ -2,8 +2,8 @@
 //! on the machine's own loopback, whatever network the nodes are in, and answered through the nodes' doors: a frozen node's
 //! does not answer, a dead one's says so.
 //!
-//! - [`desk`]: what a method can ask of its node. [`methods`]: every method. [`shapes`]: answers as Core words them.
-//! - [`http`]: who may ask, and in which dialect. [`metrics`]: the figures.
+//! - `desk`: what a method can ask of its node. `methods`: every method. `shapes`: answers as Core words them.
+//! - `http`: who may ask, and in which dialect. `metrics`: the figures.
 
 mod desk;
 mod http;
