@@ -30,8 +30,8 @@ pub(super) fn figures(arguments: &Arguments) -> miette::Result<i32> {
         fs::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("{} cannot be read", path.display()))?;
     let written = rewrite(&page, |name| {
         let folder = arguments.runs.join(name);
-        // What was not run keeps the figures it has.
-        folder.exists().then(|| Ok(report::markdown(&Kept::read(&folder)?.results))).transpose()
+        // What was not run, or not kept, has the figures it had.
+        folder.join("latest/results.json").is_file().then(|| Ok(report::markdown(&Kept::read(&folder)?.results))).transpose()
     })?;
     fs::write(path, &written.page)
         .into_diagnostic()
