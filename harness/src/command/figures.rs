@@ -31,7 +31,11 @@ pub(super) fn figures(arguments: &Arguments) -> miette::Result<i32> {
     let written = rewrite(&page, |name| {
         let folder = arguments.runs.join(name);
         // What was not run, or not kept, has the figures it had.
-        folder.join("latest/results.json").is_file().then(|| Ok(report::markdown(&Kept::read(&folder)?.results))).transpose()
+        folder
+            .join("latest/results.json")
+            .is_file()
+            .then(|| Ok(report::markdown(&Kept::read(&folder)?.results)))
+            .transpose()
     })?;
     fs::write(path, &written.page)
         .into_diagnostic()
