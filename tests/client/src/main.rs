@@ -48,6 +48,12 @@ impl Drop for Cluster {
     }
 }
 
+/// Asks again until there is an answer: what never comes is a failure, not a hang.
+fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    const TIMES: usize = 20_000;
+    std::iter::repeat_with(ask).take(TIMES).flatten().next().unwrap_or_else(|| panic!("{what} did not come"))
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, schism, topology] = arguments.as_slice() else { panic!("say: schism-client PATH-OF-SCHISM TOPOLOGY") };
@@ -80,12 +86,8 @@ fn main() {
 
     // A payment of the lab's own wallets goes through the pool of the other node and is then known by hex.
     let txid = cluster.tell(&["submit", "miner-1"]).trim().parse().expect("a transaction's id");
-    let payment: Transaction = loop {
-        // The order is obeyed before the pool has judged it; asking again is what a client would do.
-        if let Ok(payment) = second.get_raw_transaction(&txid, None) {
-            break payment;
-        }
-    };
+    // The order is obeyed before the pool has judged it; asking again is what a client would do.
+    let payment: Transaction = until("the payment", || second.get_raw_transaction(&txid, None).ok());
     assert!(second.get_raw_mempool().expect("getrawmempool").contains(&txid));
     assert!(second.get_mempool_info().expect("getmempoolinfo").size >= 1);
     let again =
@@ -108,7 +110,7 @@ fn main() {
     assert_eq!(second.stop().expect("stop"), "Schism node stopping");
     assert!(second.get_block_count().is_err(), "a stopped node does not answer");
     cluster.tell(&["restart", "miner-1"]);
-    while second.get_block_count().is_err() {}
+    until("a restarted node", || second.get_block_count().ok());
 
     println!("bitcoincore-rpc: {} blocks, {} peers, one payment", info.blocks, peers.len());
     println!("a changed payment: {refused}");
