@@ -14,6 +14,9 @@ pub struct Active {
     links: Vec<Effect>,
     stopped: BTreeMap<usize, usize>,
     frozen: BTreeMap<usize, usize>,
+    /// Upgrades that nodes have taken, by name.
+    taken: BTreeMap<usize, BTreeSet<String>>,
+    hash_power: Vec<Effect>,
     clocks: Vec<Effect>,
     gates: Vec<Effect>,
     destroyed: BTreeSet<usize>,
@@ -30,6 +33,10 @@ pub enum Deed {
     Start(usize),
     /// Stop the node and start it at once.
     Restart(usize, CrashKind),
+    /// Have the node take what [`Active::taken`] says; one that runs is stopped and started at once.
+    Upgrade(usize, CrashKind),
+    /// Let the node hash [`Active::hash_power`] times as fast as its plan says.
+    SetHashRate(usize),
     /// Let the node stand still.
     Freeze(usize),
     /// Let it go on.
@@ -148,6 +155,20 @@ impl Active {
         self.frozen.contains_key(&node)
     }
 
+    /// Whether a node has taken an upgrade that it rejected.
+    pub fn taken(&self, node: usize, upgrade: &str) -> bool {
+        self.taken.get(&node).is_some_and(|taken| taken.contains(upgrade))
+    }
+
+    /// How many times as fast as its plan says the node hashes.
+    pub fn hash_power(&self, node: usize) -> f64 {
+        let times = self.hash_power.iter().map(|effect| match effect {
+            Effect::HashPower { node: whose, times } if *whose == node => *times,
+            _ => 1.0,
+        });
+        times.product()
+    }
+
     /// The node's clock: seconds ahead, and seconds a second. The last change in force counts.
     pub fn clock(&self, node: usize) -> (f64, f64) {
         let of_node = |effect: &&Effect| effect.node() == Some(node);
@@ -188,6 +209,14 @@ impl Active {
                 first.then_some(Deed::Stop(*node, *kind))
             }
             Effect::Restart { node, kind } => (!self.stopped(*node)).then_some(Deed::Restart(*node, *kind)),
+            Effect::Upgrade { node, to, kind } => {
+                self.taken.entry(*node).or_default().extend(to.iter().cloned());
+                Some(Deed::Upgrade(*node, *kind))
+            }
+            Effect::HashPower { node, .. } => {
+                self.hash_power.push(effect.clone());
+                Some(Deed::SetHashRate(*node))
+            }
             Effect::Freeze { node } => {
                 let count = self.frozen.entry(*node).or_default();
                 *count += 1;
@@ -213,10 +242,11 @@ impl Active {
                 let last = count_down(&mut self.stopped, *node);
                 (last && !self.destroyed(*node)).then_some(Deed::Start(*node))
             }
+            Effect::HashPower { node, .. } => take(&mut self.hash_power, effect).then_some(Deed::SetHashRate(*node)),
             Effect::Freeze { node } => count_down(&mut self.frozen, *node).then_some(Deed::Thaw(*node)),
             Effect::Clock { node, .. } => take(&mut self.clocks, effect).then_some(Deed::SetClock(*node)),
             Effect::Gate { node, actor, .. } => take(&mut self.gates, effect).then_some(Deed::SetGate(*node, *actor)),
-            Effect::Restart { .. } | Effect::Destroy { .. } | Effect::Join { .. } => None,
+            Effect::Restart { .. } | Effect::Upgrade { .. } | Effect::Destroy { .. } | Effect::Join { .. } => None,
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct Kind {
 }
 
 /// Every kind of fault, in the order a reader meets them.
-pub const CATALOGUE: [Kind; 17] = [
+pub const CATALOGUE: [Kind; 19] = [
     Kind {
         name: "partition",
         explain: "Splits the nodes into sides; nothing crosses between them, in either direction.",
@@ -64,6 +64,18 @@ pub const CATALOGUE: [Kind; 17] = [
         explain: "Stops nodes mid-flight and starts them again at once.",
         inverse: "Nothing to undo.",
         evidence: "a stop and a start of each node",
+    },
+    Kind {
+        name: "upgrade",
+        explain: "Has nodes take upgrades of the rules that they rejected: they stop and start again, and judge all they have anew.",
+        inverse: "Nothing to undo.",
+        evidence: "a stop and a start of each node, and its word that it follows the upgrades",
+    },
+    Kind {
+        name: "hash_power",
+        explain: "Moves hash power from some miners to others.",
+        inverse: "It goes back.",
+        evidence: "each miner's word that it hashes at another rate, and after the heal at its former one",
     },
     Kind {
         name: "freeze",
@@ -133,6 +145,8 @@ impl Fault {
             Self::Loss { .. } => "loss",
             Self::Crash { .. } => "crash",
             Self::Restart { .. } => "restart",
+            Self::Upgrade { .. } => "upgrade",
+            Self::HashPower { .. } => "hash_power",
             Self::Freeze { .. } => "freeze",
             Self::Churn { .. } => "churn",
             Self::ClockSkew { .. } => "clock_skew",
@@ -153,7 +167,7 @@ impl Fault {
 
     /// Whether there is something to heal.
     pub fn heals(&self) -> bool {
-        !matches!(self, Self::Restart { .. } | Self::Destroy { .. } | Self::Join(_))
+        !matches!(self, Self::Restart { .. } | Self::Upgrade { .. } | Self::Destroy { .. } | Self::Join(_))
     }
 }
 
@@ -183,6 +197,8 @@ mod tests {
             Fault::Loss { links: links.clone(), share },
             Fault::Crash { pick: pick.clone(), kind },
             Fault::Restart { pick: pick.clone(), kind },
+            Fault::Upgrade { pick: pick.clone(), to: Vec::new(), kind },
+            Fault::HashPower { from: pick.clone(), to: pick.clone(), share },
             Fault::Freeze { pick: pick.clone() },
             Fault::Churn { pick: pick.clone(), rate: Rate(1.0), away: length, kind },
             Fault::ClockSkew { pick: pick.clone(), by_seconds: 1.0, rate: 1.0 },

@@ -21,6 +21,8 @@ pub struct NodeDescription {
     pub hash_share: f64,
     /// Where it stands.
     pub state: NodeState,
+    /// Upgrades of the rules that it rejects, by name.
+    pub rejects: Vec<String>,
     /// Payload bytes it has served so far: who is `busiest`.
     pub served: u64,
 }
@@ -163,6 +165,7 @@ pub(crate) mod tests {
                 region: None,
                 hash_share: if index < 6 { 1.0 / 6.0 } else { 0.0 },
                 state: NodeState::Alive,
+                rejects: Vec::new(),
                 served: if index == 7 { 9 } else { 1 },
             })
             .collect()

@@ -33,6 +33,22 @@ pub enum Effect {
         /// What is lost with it.
         kind: CrashKind,
     },
+    /// The node takes these upgrades, and stops and starts again for that. Nothing to undo.
+    Upgrade {
+        /// Who.
+        node: usize,
+        /// Names of upgrades.
+        to: Vec<String>,
+        /// What is lost with it.
+        kind: CrashKind,
+    },
+    /// The node hashes so many times as fast. Undone: as before.
+    HashPower {
+        /// Who.
+        node: usize,
+        /// 1 is as before.
+        times: f64,
+    },
     /// The node stands still. Undone: it goes on.
     Freeze {
         /// Who.
@@ -106,6 +122,8 @@ impl Effect {
             Self::Links { .. } => None,
             Self::Stop { node, .. }
             | Self::Restart { node, .. }
+            | Self::Upgrade { node, .. }
+            | Self::HashPower { node, .. }
             | Self::Freeze { node }
             | Self::Clock { node, .. }
             | Self::Gate { node, .. }
@@ -170,6 +188,18 @@ impl Fault {
                 each(alive(who)?, &|node| Effect::Stop { node, kind: *kind })
             }
             Self::Restart { pick: who, kind } => each(alive(who)?, &|node| Effect::Restart { node, kind: *kind }),
+            Self::Upgrade { pick: who, to, kind } => upgrade(who, to, *kind, nodes, seed)?,
+            Self::HashPower { from, to, share } => {
+                let mut losers = found(from.draw(nodes, &[], seed)?)?;
+                let mut winners = found(to.draw(nodes, &losers, seed_for(seed, 1))?)?;
+                losers.retain(|&node| nodes[node].hash_share > 0.0);
+                winners.retain(|node| nodes[*node].hash_share > 0.0 && !losers.contains(node));
+                let held = |of: &[usize]| of.iter().map(|&node| nodes[node].hash_share).sum::<f64>();
+                let moved = share.0 * held(&found(losers.clone())?) / held(&found(winners.clone())?);
+                let mut resolved = each(losers, &|node| Effect::HashPower { node, times: 1.0 - share.0 });
+                resolved.effects.extend(each(winners, &|node| Effect::HashPower { node, times: 1.0 + moved }).effects);
+                resolved
+            }
             Self::Freeze { pick: who } => each(alive(who)?, &|node| Effect::Freeze { node }),
             Self::ClockSkew { pick: who, by_seconds, rate } => {
                 each(pick(who)?, &|node| Effect::Clock { node, by_seconds: *by_seconds, rate: *rate })
@@ -188,6 +218,25 @@ impl Fault {
             }
         })
     }
+}
+
+/// Each takes what it still rejects of it; who rejects nothing of it is out of sight.
+fn upgrade(
+    pick: &Selector,
+    to: &[String],
+    kind: CrashKind,
+    nodes: &[NodeDescription],
+    seed: u64,
+) -> Result<Resolved, Nobody> {
+    let lacks = |node: &NodeDescription| -> Vec<String> {
+        node.rejects.iter().filter(|name| to.is_empty() || to.contains(name)).cloned().collect()
+    };
+    let mut seen = nodes.to_vec();
+    seen.iter_mut().filter(|node| lacks(node).is_empty()).for_each(|node| node.state = NodeState::Dead);
+    let mut drawn = pick.draw(&seen, &[], seed)?;
+    drawn.retain(|&node| seen[node].state == NodeState::Alive);
+    let take = |node: usize| Effect::Upgrade { node, to: lacks(&nodes[node]), kind };
+    Ok(Resolved { effects: found(drawn)?.into_iter().map(take).collect(), sides: Vec::new() })
 }
 
 impl Links {
@@ -330,6 +379,49 @@ mod tests {
                 assert!(count.count() <= 1, "{a} {b}");
             }
         }
+    }
+
+    #[test]
+    fn only_who_still_rejects_an_upgrade_takes_it_and_takes_only_that() {
+        let mut three = nodes(3);
+        three[1].rejects = vec!["larger".into(), "other".into()];
+        three[2].rejects = vec!["other".into()];
+        let upgrade = |pick: Amount, to: &[&str]| Fault::Upgrade {
+            pick: some(pick, Set::Everyone),
+            to: to.iter().map(|name| (*name).to_owned()).collect(),
+            kind: CrashKind::Process,
+        };
+        let taken = |node, to: &[&str]| Effect::Upgrade {
+            node,
+            to: to.iter().map(|name| (*name).to_owned()).collect(),
+            kind: CrashKind::Process,
+        };
+        let one = upgrade(Amount::Count(1), &["larger"]).resolve(&three, 5).expect("one rejects it");
+        assert_eq!(one.effects, [taken(1, &["larger"])]);
+        let all = upgrade(Amount::All, &[]).resolve(&three, 5).expect("two reject something");
+        assert_eq!(all.effects, [taken(1, &["larger", "other"]), taken(2, &["other"])]);
+        three[1].rejects.clear();
+        assert_eq!(upgrade(Amount::All, &["larger"]).resolve(&three, 5), Err(Nobody::LeftToPick));
+    }
+
+    #[test]
+    fn hash_power_that_moves_stays_the_same_in_all() {
+        let eight = nodes(8);
+        let fault = Fault::HashPower {
+            from: some(Amount::All, Set::Group("east".into())),
+            to: some(Amount::All, Set::Group("west".into())),
+            share: crate::quantity::Share(0.25),
+        };
+        let effects = fault.resolve(&eight, 1).expect("both mine").effects;
+        let times = |node: usize| {
+            effects.iter().find_map(|effect| match effect {
+                Effect::HashPower { node: whose, times } if *whose == node => Some(*times),
+                _ => None,
+            })
+        };
+        assert_eq!((times(0), times(1), times(6)), (Some(0.75), Some(1.25), None), "m6 does not mine");
+        let total: f64 = (0..6).map(|node| eight[node].hash_share * times(node).unwrap_or(1.0)).sum();
+        assert!((total - 1.0).abs() < 1e-12);
     }
 
     #[test]

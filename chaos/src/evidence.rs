@@ -5,6 +5,7 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -76,6 +77,10 @@ pub struct Sighting {
     pub blocks_refused: u32,
     /// Writes lost with crashed machines.
     pub writes_lost: u64,
+    /// Nodes that have said that they do what it asks of them (other rules, another hash rate).
+    pub obeyed: BTreeSet<usize>,
+    /// Nodes that have said so again since it ended.
+    pub undone: BTreeSet<usize>,
 }
 
 /// The proofs of one occurrence of a fault.
@@ -156,6 +161,11 @@ impl Witness {
     /// Nodes it touched so far, ascending.
     pub fn touched(&self) -> &[usize] {
         &self.touched
+    }
+
+    /// What it did first.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
     }
 
     /// Whether the fault is in force.

@@ -59,6 +59,24 @@ pub enum Fault {
         /// What is lost with them.
         kind: CrashKind,
     },
+    /// Nodes that reject upgrades of the rules take them: they die and start again, on what their store kept. Instant.
+    Upgrade {
+        /// Who, of those that still reject one of them.
+        pick: Selector,
+        /// Names of upgrades; none: all that they reject.
+        to: Vec<String>,
+        /// What is lost with them.
+        kind: CrashKind,
+    },
+    /// Miners lose hash power and others get it. To heal is to give it back.
+    HashPower {
+        /// Who loses.
+        from: Selector,
+        /// Who gets, each in proportion to what it has.
+        to: Selector,
+        /// Of what they have.
+        share: Share,
+    },
     /// Nodes stand still without noticing; to heal is to let them go on.
     Freeze {
         /// Who.

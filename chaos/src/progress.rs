@@ -273,6 +273,8 @@ impl Progress {
     fn described(&self, nodes: &[NodeDescription]) -> Vec<NodeDescription> {
         let mut described = nodes.to_vec();
         for (index, node) in described.iter_mut().enumerate() {
+            node.rejects.retain(|upgrade| !self.active.taken(index, upgrade));
+            node.hash_share *= self.active.hash_power(index);
             if node.state == NodeState::Absent && !self.joined.contains(&index) {
                 continue;
             }

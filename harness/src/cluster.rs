@@ -23,7 +23,11 @@ use crate::topology::{LinkClass, NodePlan, Plan, Starts, Topology};
 pub struct Cluster<B> {
     backend: B,
     plan: Plan,
+    /// The chain's rules with every upgrade; what each node follows of them.
+    whole: Arc<Rules>,
     rules: Vec<Arc<Rules>>,
+    /// Hashes per second of each node where nothing moves them.
+    rates: Vec<f64>,
     states: Vec<State>,
     active: Active,
     /// What links are that are not in `links`: a thousand nodes have a million.
@@ -54,20 +58,21 @@ pub struct Blueprint {
     pub plan: Plan,
     /// What each node starts from, in the plan's order.
     pub places: Vec<Place>,
+    /// The chain's rules with every upgrade.
+    pub whole: Arc<Rules>,
 }
 
 impl Blueprint {
     /// The plan of a topology under `seed`, from which wallets are drawn too; the chain's interval is multiplied by
     /// `pace`.
     pub fn of(topology: &Topology, plan: Plan, seed: u64, pace: f64) -> Self {
-        let allocations = payments::allocations(seed);
+        let mut whole = topology.chain.rules(&payments::allocations(seed));
+        whole.interval = whole.interval.mul_f64(pace);
         let places = (0..plan.nodes.len()).map(|position| {
             let node = &plan.nodes[position];
-            let mut rules = topology.chain.rules(&allocations, &node.rejects);
-            rules.interval = rules.interval.mul_f64(pace);
             Place {
                 name: node.name.clone(),
-                rules: Arc::new(rules),
+                rules: Arc::new(whole.without(&node.rejects)),
                 hashes_per_second: node.hashes_per_second / pace,
                 keep: plan.links.iter().filter(|link| link.from == position).map(|link| link.to).collect(),
                 bootstrap: node.bootstrap.clone(),
@@ -78,7 +83,7 @@ impl Blueprint {
         });
         let mut places: Vec<Place> = places.collect();
         share_rules(&mut places);
-        Self { plan, places }
+        Self { plan, places, whole: Arc::new(whole) }
     }
 }
 
@@ -96,14 +101,15 @@ fn share_rules(places: &mut [Place]) {
 impl<B: Backend> Cluster<B> {
     /// A cluster whose nodes the backend already knows and has not started.
     pub fn new(mut backend: B, blueprint: Blueprint) -> Self {
-        let Blueprint { plan, places } = blueprint;
+        let Blueprint { plan, places, whole } = blueprint;
         let rules = places.iter().map(|place| place.rules.clone()).collect();
+        let rates = places.iter().map(|place| place.hashes_per_second).collect();
         let states = vec![State::Absent; plan.nodes.len()];
         places.into_iter().for_each(|place| backend.add(place));
         let usual = link(plan.link, LinkState::default());
         backend.set_usual_link(usual);
         let (active, links) = (Active::default(), BTreeMap::new());
-        let mut cluster = Self { backend, plan, rules, states, active, usual, links, writes_lost: 0 };
+        let mut cluster = Self { backend, plan, whole, rules, rates, states, active, usual, links, writes_lost: 0 };
         if cluster.plan.nodes.iter().any(|node| node.region.is_some()) {
             cluster.relink();
         }
@@ -141,6 +147,11 @@ impl<B: Backend> Cluster<B> {
     /// Its nodes and links.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The chain's rules with every upgrade.
+    pub fn whole(&self) -> &Arc<Rules> {
+        &self.whole
     }
 
     /// The chain a node follows.
@@ -189,6 +200,7 @@ impl<B: Backend> Cluster<B> {
             group: node.group.clone(),
             region: node.region.clone(),
             hash_share: node.hash_share,
+            rejects: node.rejects.clone(),
             state: match self.states[position] {
                 State::Absent => NodeState::Absent,
                 State::Alive | State::Frozen => NodeState::Alive,
@@ -239,6 +251,11 @@ impl<B: Backend> Cluster<B> {
                 self.end(node, kind, State::Dead).await;
                 self.begin(node).await?;
             }
+            Deed::Upgrade(node, kind) => self.upgrade(node, kind).await?,
+            Deed::SetHashRate(node) => {
+                let rate = self.rates[node] * self.active.hash_power(node);
+                self.backend.set_hash_rate(node, rate);
+            }
             Deed::Freeze(node) => {
                 self.backend.freeze(node);
                 self.turn(node, State::Alive, State::Frozen);
@@ -269,6 +286,21 @@ impl<B: Backend> Cluster<B> {
         if self.active.frozen(node) {
             self.backend.freeze(node);
             self.states[node] = State::Frozen;
+        }
+        Ok(())
+    }
+
+    /// Has a node take what it no longer rejects: from its next start on, which is now where it runs.
+    async fn upgrade(&mut self, node: usize, kind: CrashKind) -> Result<(), String> {
+        let active = &self.active;
+        self.plan.nodes[node].rejects.retain(|upgrade| !active.taken(node, upgrade));
+        let rules = self.whole.without(&self.plan.nodes[node].rejects);
+        let known = self.rules.iter().find(|known| ***known == rules).cloned();
+        self.rules[node] = known.unwrap_or_else(|| Arc::new(rules));
+        self.backend.follow(node, self.rules[node].clone());
+        if matches!(self.states[node], State::Alive | State::Frozen) {
+            self.end(node, kind, State::Dead).await;
+            self.begin(node).await?;
         }
         Ok(())
     }

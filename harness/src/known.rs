@@ -16,6 +16,8 @@ pub struct Known {
     pub groups: BTreeSet<String>,
     /// Regions.
     pub regions: BTreeSet<String>,
+    /// Upgrades of the chain's rules.
+    pub upgrades: BTreeSet<String>,
 }
 
 impl Known {

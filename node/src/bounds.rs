@@ -24,8 +24,10 @@ pub const POOL_REPLACED: usize = 100;
 pub const FEE_FLOOR_PER_KILOBYTE: u64 = 1_000;
 /// Confirmed transactions remembered, so that a late copy is not taken for an orphan: some full lab blocks.
 pub const CONFIRMED_REMEMBERED: usize = 2_000;
-/// Connected blocks remembered, so that a late announcement is not put together again.
-pub const BLOCKS_REMEMBERED: usize = 64;
+/// Connected blocks remembered, so that a late announcement is not put together again, and one far too late is charged.
+pub const BLOCKS_REMEMBERED: usize = 1_000;
+/// Blocks under which what a peer tells is old news and charged: some minutes, longer than anything honest is under way.
+pub const OLD_NEWS_BLOCKS: u32 = 36;
 /// Seconds a transaction may wait in the pool: Bitcoin Core's two weeks, in lab time two hours.
 pub const POOL_EXPIRY_SECONDS: u64 = 7_200;
 /// Compact blocks being completed at once.
@@ -59,6 +61,8 @@ pub const VERDICT_SECONDS: u64 = 120;
 pub const SCORES: usize = 1_000;
 /// Peers refused; the oldest ban is lifted first. Identities cost nothing, so a longer list protects no better.
 pub const BANS: usize = 1_000;
+/// Seconds a ban lasts: Bitcoin Core's day, in lab time five minutes. Who was on the wrong side of a fork may come back.
+pub const BAN_SECONDS: u64 = 300;
 /// Points for bytes that are no message, or an answer nobody asked for: two of them ban.
 pub const RUBBISH_BLAME: u32 = 50;
 /// Bodies asked of one peer at once: half of what may wait for a verdict, so that announcements still get in.

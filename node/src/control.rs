@@ -306,6 +306,11 @@ pub enum Event {
         /// Its height.
         height: u32,
     },
+    /// This node's miner hashes at another rate from now on.
+    HashRateSet {
+        /// Hashes per second.
+        hashes_per_second: f64,
+    },
     /// A block's body was stored, on the best chain or beside it.
     BlockStored {
         /// Its hash.
@@ -389,6 +394,15 @@ pub enum Event {
         peer: PeerId,
         /// For what.
         reason: String,
+    },
+    /// The store was judged under other rules, and all its blocks were judged anew.
+    RulesChanged {
+        /// The named upgrades that the rules have now.
+        follows: Vec<String>,
+        /// Blocks judged.
+        blocks: u64,
+        /// Where the ledger stood under the former rules.
+        from: Tip,
     },
     /// The store was damaged and was rebuilt from the block file.
     StoreRebuilt {

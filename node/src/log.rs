@@ -24,6 +24,7 @@ fn log(event: &Event) {
         Event::BlockMined { block, height } => {
             info!(height, hash = %block.block_hash(), transactions = block.txdata.len(), "mined a block");
         }
+        Event::HashRateSet { hashes_per_second } => info!(hashes_per_second, "hashes at another rate"),
         Event::BlockStored { hash, height, .. } => debug!(height, %hash, "stored a block"),
         Event::BlockRefused { hash, reason, from } => {
             info!(%hash, %reason, from = from.map(tracing::field::display), "refused a block")
@@ -38,6 +39,9 @@ fn log(event: &Event) {
         Event::PeerDisconnected { peer, reason } => info!(%peer, reason, "disconnected"),
         Event::PeerCharged { peer, points, reason, .. } => warn!(%peer, points, reason, "charged a peer"),
         Event::PeerBanned { peer, reason } => warn!(%peer, reason, "banned a peer"),
+        Event::RulesChanged { follows, blocks, from } => {
+            info!(?follows, blocks, from = from.height, "judged the store anew under other rules");
+        }
         Event::StoreRebuilt { damage, blocks } => warn!(damage, blocks, "rebuilt the store"),
         Event::StoreFailed { error } => warn!(error, "the store failed"),
     }

@@ -8,6 +8,8 @@ use schism_node::surroundings::Trace;
 use super::Adversary;
 use super::byzantine::Unreliable;
 use super::censorship::Censor;
+use super::clock_lies::Liar;
+use super::echo::Recording;
 use super::flood::Flooder;
 use super::leash::{Leash, Signal};
 use super::private_branch::PrivateBranches;
@@ -24,6 +26,8 @@ pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, means: &Means) 
         Adversary::Byzantine(how) => stand(Unreliable::new(how, leashed, means), ring, leash, means),
         Adversary::Flood(how) => stand(Flooder::new(how, leashed, means.clone()), ring, leash, means),
         Adversary::Censorship(how) => stand(Censor::new(how, leashed), ring, leash, means),
+        Adversary::Echo(how) => stand(Recording::new(how, leashed, means.clone()), ring, leash, means),
+        Adversary::ClockLies(how) => stand(Liar::new(how, leashed, means), ring, leash, means),
         Adversary::Tampering(how) => stand(Tamperer::new(how, leashed, means.clone()), ring, leash, means),
     }
 }

@@ -5,11 +5,13 @@
 //! - `between`: the actor that takes the place of two doors and asks a strategy about everything that passes.
 //! - `secret`: what nobody may learn of yet, whichever way it would go out.
 //! - `rogue`: a peer of its own on the wire, which keeps no rule.
-//! - `byzantine`, `censorship`, `flood`, `private_branch`, `selfish`, `tampering`: one strategy a file.
+//! - `byzantine`, `censorship`, `clock_lies`, `echo`, `flood`, `private_branch`, `selfish`, `tampering`: one strategy a file.
 
 mod between;
 mod byzantine;
 mod censorship;
+mod clock_lies;
+mod echo;
 mod flood;
 mod leash;
 mod private_branch;
@@ -23,6 +25,8 @@ mod tests;
 pub use between::stand_in;
 pub use byzantine::{Answers, Byzantine};
 pub use censorship::Censorship;
+pub use clock_lies::{ClockLies, Stamps};
+pub use echo::Echo;
 pub use flood::Flood;
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
@@ -47,6 +51,10 @@ pub enum Adversary {
     Byzantine(Byzantine),
     /// Sends nodes more than they can want.
     Flood(Flood),
+    /// Stamps its blocks with other times than the time.
+    ClockLies(ClockLies),
+    /// Records what peers say and says it again.
+    Echo(Echo),
 }
 
 impl Adversary {
@@ -59,6 +67,8 @@ impl Adversary {
             Self::Censorship(_) => "censorship",
             Self::Byzantine(_) => "byzantine",
             Self::Flood(_) => "flood",
+            Self::ClockLies(_) => "clock_lies",
+            Self::Echo(_) => "echo",
         }
     }
 }
@@ -77,7 +87,7 @@ pub struct Kind {
 }
 
 /// Every kind of adversary.
-pub const KINDS: [Kind; 6] = [
+pub const KINDS: [Kind; 8] = [
     Kind {
         name: "private_branch",
         explain: "Mines apart from the block before a payment on, with a conflict of it, and tells all when the payment counts as final and its own branch has more work; gives up when too far behind.",
@@ -113,5 +123,19 @@ pub const KINDS: [Kind; 6] = [
         explain: "Sends nodes junk, oversized, truncated and endless messages, duplicate blocks, headers without work, orphans, questions and connections, under a new name whenever one is sent away.",
         evidence: "messages told; bytes that nodes received, and names that they sent away",
         said: "adversary: { kind: flood, rogues: 9, a_second: 50 }",
+    },
+    Kind {
+        name: "clock_lies",
+        explain: "Stamps the blocks it finds as late or as early as others take them, or so that a retarget sees each of its periods \
+                  last since the lies began (a time warp), and grinds them again.",
+        evidence: "blocks stamped anew",
+        said: "adversary: { kind: clock_lies, stamps: warp, from_height: 1 }",
+    },
+    Kind {
+        name: "echo",
+        explain: "Records what peers announce, ask and answer, and announces, asks and answers it again later, to everyone and under a \
+                  new name whenever one is sent away.",
+        evidence: "frames told again; what they were charged for, and names that were banned",
+        said: "adversary: { kind: echo, after: 400s, a_second: 20 }",
     },
 ];

@@ -24,6 +24,14 @@ impl Witness {
             Fault::Crash { .. } => vec![self.stopped(), self.silent(), self.returned()],
             Fault::Destroy { .. } => vec![self.stopped(), self.silent()],
             Fault::Restart { .. } => vec![self.stopped(), self.returned()],
+            Fault::Upgrade { .. } => {
+                let said = self.of_each("tight", "each says that it follows the upgrades", self.sighting.obeyed.len());
+                vec![self.stopped(), said, self.returned()]
+            }
+            Fault::HashPower { .. } => vec![
+                self.of_each("applied", "each says that it hashes at another rate", self.sighting.obeyed.len()),
+                self.of_each("healed", "each says that it hashes at its former rate", self.sighting.undone.len()),
+            ],
             Fault::Freeze { .. } => vec![self.withheld(), self.silent(), self.speaks_again()],
             Fault::Churn { .. } => vec![self.left(), self.returned()],
             Fault::ClockSkew { by_seconds, rate, .. } => self.clocks(*by_seconds, *rate),

@@ -187,6 +187,29 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
 }
 
 #[test]
+fn who_does_not_say_that_it_obeys_proves_nothing() {
+    let mut four = four();
+    four.iter_mut().for_each(|node| node.rejects = vec!["larger".into()]);
+    let upgrade = Fault::Upgrade { pick: first(), to: Vec::new(), kind: CrashKind::Process };
+    let everyone = Selector { amount: Amount::All, among: vec![Set::Rest] };
+    let power = Fault::HashPower { from: first(), to: everyone, share: Share(0.5) };
+    for (fault, unsaid) in [(upgrade, "tight"), (power, "applied")] {
+        let effects = fault.resolve(&four, 1).expect("there is somebody").effects;
+        let touched: Vec<usize> = effects.iter().filter_map(Effect::node).collect();
+        let id = FaultId { step: 0, occurrence: 0 };
+        let act = Act { fault: id, verb: Verb::Apply, phase: Phase::Whole, effects, sides: Vec::new() };
+        for (obeyed, shown) in [(touched.len(), true), (touched.len() - 1, false)] {
+            let mut witness = Witness::before(&act, &World::default());
+            witness.sighting.obeyed.extend(touched.iter().take(obeyed));
+            witness.last(&World::default());
+            let evidence = witness.judge(&fault, &Prove::default());
+            let proof = evidence.proofs.iter().find(|proof| proof.name == unsaid);
+            assert_eq!(proof.map(|proof| proof.shown), Some(shown), "{}", fault.name());
+        }
+    }
+}
+
+#[test]
 fn what_a_file_asks_to_be_proven_is_missed_when_it_was_not_seen() {
     let fault = Fault::Isolate { pick: first() };
     let resolved = fault.resolve(&four(), 1).expect("there is somebody");

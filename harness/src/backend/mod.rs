@@ -104,6 +104,12 @@ pub trait Backend {
     /// Why it cannot be.
     fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String>;
 
+    /// Has a node follow other rules from its next start on.
+    fn follow(&mut self, node: usize, rules: Arc<Rules>);
+
+    /// Has a node hash so many times a second, now and after every start.
+    fn set_hash_rate(&mut self, node: usize, hashes_per_second: f64);
+
     /// Ends a node as a crash of this kind would; does nothing where it is dead.
     async fn crash(&mut self, node: usize, kind: CrashKind) -> Lost;
 

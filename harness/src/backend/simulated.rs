@@ -11,6 +11,7 @@ use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
+use schism_node::chain::Rules;
 use schism_node::clock::{Clock, LAB_EPOCH};
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::control::{Answer, Event, Question};
@@ -169,6 +170,15 @@ impl Backend for Simulated {
         Err("a simulation is one process of one build: use the process or container backend".to_owned())
     }
 
+    fn follow(&mut self, node: usize, rules: Arc<Rules>) {
+        self.hosts[node].place.rules = rules;
+    }
+
+    fn set_hash_rate(&mut self, node: usize, hashes_per_second: f64) {
+        self.hosts[node].place.hashes_per_second = hashes_per_second;
+        self.tell(node, Question::SetHashRate { hashes_per_second });
+    }
+
     fn add(&mut self, place: Place) {
         let node = self.hosts.len();
         self.hosts.push(Host {
@@ -207,6 +217,7 @@ impl Backend for Simulated {
             rules: config.rules.clone(),
             targets: config.overlay.keep.clone(),
             transport: Arc::new(move |identity: &Keypair| fabric.transport(index(node), identity, fidelity)),
+            clock: host.clock.clone(),
             spawner: shared.clone(),
             chance: chance ^ 0x726f_6775_6573,
         };

@@ -7,6 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use schism_chaos::draw::NodeDescription;
+use schism_chaos::effect::Effect;
+use schism_chaos::progress::Act;
 use schism_node::chain::Rules;
 use schism_node::chain::sighash::FORK_BIT;
 use schism_node::chain::work::{Past, next_bits};
@@ -18,28 +21,58 @@ use crate::timeline::{Entry, Happening};
 /// Knows who follows which rules.
 #[derive(Debug)]
 pub struct OwnSide {
+    /// The rules with every upgrade, and which of them each node rejects.
+    whole: Arc<Rules>,
+    rejects: Vec<Vec<String>>,
     /// Every opinion once.
     opinions: Vec<Arc<Rules>>,
     /// The opinion of each node.
     sides: Vec<usize>,
+    /// Nodes that have changed sides: they may be banned for what they said before.
+    changed: BTreeSet<usize>,
     /// Blocks that were looked at, each with the opinion it was held against.
     looked_at: BTreeSet<(usize, usize)>,
     bans: BTreeMap<(usize, usize), u32>,
 }
 
 impl OwnSide {
-    /// Of nodes that follow these rules, in their order; nothing where all are the same.
-    pub fn of(rules: &[Arc<Rules>]) -> Option<Self> {
-        let mut opinions: Vec<Arc<Rules>> = Vec::new();
-        let sides = rules.iter().map(|rules| {
-            let known = opinions.iter().position(|known| known == rules);
-            known.unwrap_or_else(|| {
-                opinions.push(rules.clone());
-                opinions.len() - 1
-            })
+    /// Of these nodes, each of which rejects some upgrades of these rules; nothing where all reject the same.
+    pub fn of(whole: &Arc<Rules>, nodes: &[NodeDescription]) -> Option<Self> {
+        let rejects: Vec<Vec<String>> = nodes.iter().map(|node| node.rejects.clone()).collect();
+        if rejects.windows(2).all(|pair| pair[0] == pair[1]) {
+            return None;
+        }
+        let mut this = Self {
+            whole: whole.clone(),
+            sides: vec![0; rejects.len()],
+            rejects,
+            opinions: Vec::new(),
+            changed: BTreeSet::new(),
+            looked_at: BTreeSet::new(),
+            bans: BTreeMap::new(),
+        };
+        (0..nodes.len()).for_each(|node| this.take_side(node));
+        Some(this)
+    }
+
+    /// Puts a node on the side that what it rejects says.
+    fn take_side(&mut self, node: usize) {
+        let rules = self.whole.without(&self.rejects[node]);
+        let known = self.opinions.iter().position(|known| **known == rules);
+        self.sides[node] = known.unwrap_or_else(|| {
+            self.opinions.push(Arc::new(rules));
+            self.opinions.len() - 1
         });
-        let sides = sides.collect();
-        (opinions.len() > 1).then_some(Self { opinions, sides, looked_at: BTreeSet::new(), bans: BTreeMap::new() })
+    }
+
+    fn acted(&mut self, act: &Act) {
+        for effect in &act.effects {
+            if let Effect::Upgrade { node, to, .. } = effect {
+                self.rejects[*node].retain(|upgrade| !to.contains(upgrade));
+                self.take_side(*node);
+                self.changed.insert(*node);
+            }
+        }
     }
 
     /// What a block has that these rules refuse.
@@ -96,13 +129,17 @@ impl Check for OwnSide {
     }
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
+        if let Happening::Acted(act) = &entry.what {
+            self.acted(act);
+        }
         let node = entry.node.filter(|&node| view.nodes()[node].judged)?;
         match &entry.what {
-            Happening::Event(Event::TipChanged { .. }) => self.stands_on(view, node),
+            Happening::Event(Event::TipChanged { .. } | Event::Started { .. }) => self.stands_on(view, node),
             Happening::Event(Event::PeerBanned { peer, reason }) => {
                 let other = view.known_as(peer).filter(|&other| view.nodes()[other].judged)?;
                 *self.bans.entry((self.sides[node], self.sides[other])).or_default() += 1;
-                (self.sides[node] == self.sides[other]).then(|| {
+                let own = self.sides[node] == self.sides[other] && !self.changed.contains(&other);
+                own.then(|| {
                     let what = format!("{} banned {}, of its own side: {reason}", view.name(node), view.name(other));
                     Finding::violated("own_side", view, what).on_node(node)
                 })
@@ -122,24 +159,26 @@ impl Check for OwnSide {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::story::Story;
+    use crate::checks::story::{Story, described};
     use bitcoin::CompactTarget;
+    use schism_chaos::fault::CrashKind;
     use schism_node::chain::{Difficulty, Upgrade};
 
     /// Two nodes of the lab's rules and one whose blocks may hold almost nothing from height 2 on.
     fn asked() -> Story {
         let story = Story::of(3);
         let bits = CompactTarget::from_consensus(0x2000_ffff);
-        let own = Rules { difficulty: Difficulty::Fixed, pow_limit: bits, ..story.rules().clone() };
-        let (mut other, own) = (own.clone(), Arc::new(own));
-        other.upgrades.push(Upgrade { name: "tiny".into(), height: 2, max_block_bytes: Some(1), ..Upgrade::default() });
-        story.asking(OwnSide::of(&[own.clone(), own, Arc::new(other)]).expect("they differ"))
+        let mut whole = Rules { difficulty: Difficulty::Fixed, pow_limit: bits, ..story.rules().clone() };
+        whole.upgrades.push(Upgrade { name: "tiny".into(), height: 2, max_block_bytes: Some(1), ..Upgrade::default() });
+        let mut nodes = described(3);
+        nodes[..2].iter_mut().for_each(|node| node.rejects = vec!["tiny".into()]);
+        story.asking(OwnSide::of(&Arc::new(whole), &nodes).expect("they differ"))
     }
 
     #[test]
     fn nodes_of_one_opinion_are_not_asked() {
         let rules = Arc::new(Rules::lab(&[]));
-        assert!(OwnSide::of(&[rules.clone(), rules]).is_none());
+        assert!(OwnSide::of(&rules, &described(2)).is_none());
     }
 
     #[test]
@@ -152,6 +191,21 @@ mod tests {
         assert_eq!(story.findings(), []);
         story.hear(2, after);
         assert_eq!(story.only_finding().node, Some(2));
+    }
+
+    #[test]
+    fn a_node_that_changes_sides_is_asked_by_its_new_rules_and_may_be_banned_for_its_past() {
+        let mut story = asked();
+        let before = story.mine(0);
+        story.everyone_hears(before);
+        let after = story.mine(0);
+        let kind = CrashKind::Process;
+        let upgrade = |node| Effect::Upgrade { node, to: vec!["tiny".into()], kind };
+        story.apply(vec![upgrade(1)], Vec::new());
+        story.ban(2, 1);
+        assert_eq!(story.findings(), []);
+        story.hear(1, after);
+        assert_eq!(story.only_finding().node, Some(1));
     }
 
     #[test]

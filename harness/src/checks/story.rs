@@ -32,6 +32,21 @@ pub(crate) struct Story {
     payees: u32,
 }
 
+/// Nodes of a story.
+pub(crate) fn described(nodes: usize) -> Vec<NodeDescription> {
+    let describe = |index| NodeDescription {
+        name: format!("n{index}"),
+        role: if index >= 9 { Role::Adversary } else { Role::Miner },
+        group: "all".into(),
+        region: None,
+        hash_share: 1.0,
+        state: NodeState::Alive,
+        rejects: Vec::new(),
+        served: 0,
+    };
+    (0..nodes).map(describe).collect()
+}
+
 impl Story {
     /// Started nodes `n0`, `n1`, … that can all reach each other.
     pub(crate) fn of(nodes: usize) -> Self {
@@ -42,16 +57,7 @@ impl Story {
     pub(crate) fn wired(nodes: usize, wiring: Wiring) -> Self {
         let funds = |index: u32| (ScriptBuf::from_bytes(vec![0x51, index as u8]), Amount::from_sat(1_000));
         let rules = Rules::lab(&(0..8).map(funds).collect::<Vec<_>>());
-        let describe = |index| NodeDescription {
-            name: format!("n{index}"),
-            role: if index >= 9 { Role::Adversary } else { Role::Miner },
-            group: "all".into(),
-            region: None,
-            hash_share: 1.0,
-            state: NodeState::Alive,
-            served: 0,
-        };
-        let described: Vec<_> = (0..nodes).map(describe).collect();
+        let described = described(nodes);
         let genesis = rules.genesis.clone();
         let hash = genesis.block_hash();
         let mut story = Self {

@@ -209,6 +209,21 @@ impl Arena {
         }
     }
 
+    /// Has a node mine so many blocks now, whether it has hash power or not.
+    pub(super) fn mine_at_once(&mut self, node: usize, blocks: u32) {
+        self.cluster.backend().tell(node, Question::Mine { blocks, payee: None });
+    }
+
+    /// Gives every miner so many times the hash power that it has, from when they are next let mine.
+    pub(super) fn scale(&mut self, times: f64) {
+        self.rates.iter_mut().for_each(|rate| *rate *= times);
+    }
+
+    /// What all miners hash together.
+    pub(super) fn hashes_per_second(&self) -> f64 {
+        self.rates.iter().sum()
+    }
+
     /// A payment and another spend of the same coin; nothing when there are no coins left.
     pub(super) fn rivals(&mut self) -> Option<(Transaction, Transaction)> {
         let wallets = crate::payments::WALLETS * crate::payments::COINS_PER_WALLET;

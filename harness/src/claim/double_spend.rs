@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, Attack};
 use super::censorship::Censored;
+use super::difficulty::Followed;
 use super::selfish::Stretch;
 use super::stale_blocks::Propagation;
 use crate::backend::mutation::Mutation;
@@ -70,6 +71,9 @@ pub struct Tally {
     /// How blocks spread in a stretch of honest mining.
     #[serde(default)]
     pub propagation: Propagation,
+    /// Stretches in which difficulty followed.
+    #[serde(default)]
+    pub followed: Vec<Followed>,
     /// All blocks found, also between the races.
     pub blocks: u64,
     /// Seconds on the nodes' clock.
@@ -97,6 +101,7 @@ impl Tally {
         self.stretches.extend(&other.stretches);
         self.censored.add(&other.censored);
         self.propagation.add(&other.propagation);
+        self.followed.extend(&other.followed);
         self.blocks += other.blocks;
         self.virtual_seconds += other.virtual_seconds;
         self.real_seconds += other.real_seconds;

@@ -6,6 +6,7 @@
 //! nearest rival, are shown and do not count.
 
 mod censorship;
+mod difficulty;
 mod double_spend;
 mod selfish;
 mod stale_blocks;
@@ -127,6 +128,11 @@ pub fn judge(claim: &Claim, tallies: &[Tally]) -> (Verdict, Option<String>, Meas
             "heights with two blocks against what their measured spread foretells (Decker and Wattenhofer)".to_owned(),
             both().flat_map(|(point, tally)| stale_blocks::rows(point, tally)).collect(),
             stale_blocks::figures(&points, tallies),
+        ),
+        What::Difficulty { law } => (
+            "how long blocks took and how hard they became, against a law of difficulty".to_owned(),
+            both().flat_map(|(point, tally)| difficulty::rows(*law, point, tally)).collect(),
+            difficulty::figures(*law, &points, tallies),
         ),
     };
     let gate = gate(&rows);

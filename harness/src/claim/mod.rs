@@ -3,11 +3,12 @@
 //! - this file: what a file says, as data: [`Claim`], and the [`Point`]s it is measured at.
 //! - [`parameters`]: what the points of each claim may say. `read`: from a tree to it, and back to text.
 //! - [`part`]: a share of a point's trials, for one worker process.
-//! - `arena`, `censorship`, `double_spend`, `selfish`, `stale_blocks`: how trials are held in a simulation.
+//! - `arena`, `censorship`, `difficulty`, `double_spend`, `selfish`, `stale_blocks`: how trials are held in a simulation.
 //! - [`judge`]: from what was counted to rows, the gate and a verdict.
 
 mod arena;
 mod censorship;
+mod difficulty;
 mod double_spend;
 pub mod judge;
 pub mod parameters;
@@ -25,6 +26,7 @@ use std::fmt;
 use parameters::Parameter;
 
 use crate::theory::double_spend::Table;
+use crate::topology::DifficultyRule;
 
 /// What is claimed, and where it is measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,12 @@ pub enum What {
     },
     /// Two blocks are found at as many heights as the measured spread of blocks foretells.
     StaleBlocks,
+    /// Blocks take as long and become as hard as a law of difficulty says, after hash power has changed and
+    /// under lies about the time.
+    Difficulty {
+        /// The law.
+        law: DifficultyRule,
+    },
 }
 
 /// Where a claim is measured: parameters by name, in the order in which they are shown.

@@ -68,6 +68,13 @@ const CENSORSHIP: [Parameter; 5] = [
 const STALE_BLOCKS: [Parameter; 3] =
     [place("delay", (0.0, 1e6), "The latency of all links one way, in milliseconds."), BLOCKS, STRETCHES];
 
+const DIFFICULTY: [Parameter; 4] = [
+    place("power", (0.1, 10.0), "Hash power from the moment on, of what was there before."),
+    place("liars", (0.0, 1.0), "Of all hash power, the share that lies about the time."),
+    number("blocks", (1.0, 10_000.0), "Blocks that follow."),
+    STRETCHES,
+];
+
 impl What {
     /// Its word in YAML.
     pub fn name(&self) -> &'static str {
@@ -76,6 +83,7 @@ impl What {
             Self::Selfish => "selfish",
             Self::Censorship { .. } => "censorship",
             Self::StaleBlocks => "stale_blocks",
+            Self::Difficulty { .. } => "difficulty",
         }
     }
 
@@ -86,6 +94,7 @@ impl What {
             Self::Selfish => &SELFISH,
             Self::Censorship { .. } => &CENSORSHIP,
             Self::StaleBlocks => &STALE_BLOCKS,
+            Self::Difficulty { .. } => &DIFFICULTY,
         }
     }
 
@@ -97,6 +106,7 @@ impl What {
             Self::Censorship { orphaning: false, .. } => &["c", "k", "trials"],
             Self::Censorship { orphaning: true, .. } => &["c", "deficit", "rounds", "trials"],
             Self::StaleBlocks => &["delay", "blocks", "stretches"],
+            Self::Difficulty { .. } => &["power", "liars", "blocks", "stretches"],
         }
     }
 
@@ -105,6 +115,7 @@ impl What {
         match self {
             Self::DoubleSpend { .. } => "private_branch",
             Self::Censorship { .. } => "censorship",
+            Self::Difficulty { .. } => "clock_lies",
             // Of stale blocks too: that nobody keeps any back is what its control takes away.
             Self::Selfish | Self::StaleBlocks => "selfish",
         }

@@ -8,11 +8,12 @@ use schism_chaos::simulation::{Fidelity, Settings, simulate};
 use serde::{Deserialize, Serialize};
 
 use super::double_spend::{self, Series};
-use super::{Point, What, arena, censorship, selfish, stale_blocks};
+use super::{Point, What, arena, censorship, difficulty, selfish, stale_blocks};
 use crate::backend::mutation::Mutation;
 use crate::experiment::Experiment;
 
 pub use super::censorship::Censored;
+pub use super::difficulty::Followed;
 pub use super::double_spend::Tally;
 pub use super::selfish::Stretch;
 pub use super::stale_blocks::Propagation;
@@ -52,7 +53,7 @@ pub fn parts(what: &What, points: &[Point], seed: u64) -> Vec<Part> {
             What::DoubleSpend { .. } | What::Censorship { .. } => {
                 (point.whole("trials"), point.whole("trials").div_ceil(TRIALS))
             }
-            What::Selfish | What::StaleBlocks => {
+            What::Selfish | What::StaleBlocks | What::Difficulty { .. } => {
                 (point.whole("blocks") * point.whole("stretches"), point.whole("stretches"))
             }
         };
@@ -125,6 +126,11 @@ pub fn hold(
                 witness: witness.clone(),
             };
             simulate(settings, move |simulation| censorship::hold(simulation, topology, series, mutation))
+        }
+        What::Difficulty { .. } => {
+            let value = |name| point.get(name).unwrap_or(0.0);
+            let series = difficulty::Series { power: value("power"), liars: value("liars"), blocks: part.trials };
+            simulate(settings, move |simulation| difficulty::follow(simulation, topology, series, mutation))
         }
         What::StaleBlocks => {
             let delay = Duration::from_secs_f64(point.get("delay").unwrap_or(0.0) / 1_000.0);

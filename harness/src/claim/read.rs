@@ -4,10 +4,11 @@ use super::parameters::Parameter;
 use super::{Claim, Point, What};
 use crate::known::Known;
 use crate::theory::double_spend::Table;
+use crate::topology::{print_difficulty, read_difficulty};
 use crate::yaml::{Context, Node, Printed, Value, list, map, text};
 
 /// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
-pub(crate) const SHORT: [&str; 15] = [
+pub(crate) const SHORT: [&str; 17] = [
     "profile",
     "q",
     "confirmations",
@@ -23,12 +24,14 @@ pub(crate) const SHORT: [&str; 15] = [
     "k",
     "rounds",
     "delay",
+    "power",
+    "liars",
 ];
 
 /// Reads a claim; names of nodes are checked where the topology is known.
 pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Option<Claim> {
     let fields = context.map(node, "a claim")?;
-    let said = fields.present(&["double_spend", "selfish", "censorship", "stale_blocks"]);
+    let said = fields.present(&["double_spend", "selfish", "censorship", "stale_blocks", "difficulty"]);
     let single = fields.at_most_one(&said);
     let what = said.first().map(|entry| match entry.key.as_str() {
         "selfish" => context.map(&entry.value, "a claim about selfish mining").map(|fields| {
@@ -38,6 +41,11 @@ pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Opt
         "stale_blocks" => context.map(&entry.value, "a claim about stale blocks").map(|fields| {
             fields.finish();
             What::StaleBlocks
+        }),
+        "difficulty" => context.map(&entry.value, "a claim about difficulty").and_then(|fields| {
+            let law = fields.required("law", read_difficulty);
+            fields.finish();
+            Some(What::Difficulty { law: law? })
         }),
         "censorship" => read_censorship(context, &entry.value, known),
         _ => read_double_spend(context, &entry.value, known),
@@ -157,6 +165,7 @@ pub(crate) fn print(claim: &Claim) -> Printed {
         What::DoubleSpend { table, merchant } => {
             map([("table", Some(text(table.word()))), ("merchant", Some(text(merchant)))])
         }
+        What::Difficulty { law } => map([("law", Some(print_difficulty(*law)))]),
         What::Selfish | What::StaleBlocks => map([]),
         What::Censorship { orphaning, witness } => {
             map([("orphaning", Some((*orphaning).into())), ("witness", Some(text(witness)))])

@@ -172,6 +172,8 @@ pub fn said(fault: &str) -> &'static str {
         "loss" => "loss: 5%, or { share: 5%, between: [group:east, group:west] }",
         "crash" => "crash: one, or { pick: 33%, kind: machine }",
         "restart" => "restart: one, or { pick: 33%, kind: machine }",
+        "upgrade" => "upgrade: one, or { pick: group:east, to: [larger], kind: process }",
+        "hash_power" => "hash_power: { from: group:east, to: group:west, share: 50% }",
         "freeze" => "freeze: one",
         "churn" => "churn: { pick: all, rate: 4/m, away: 45s, kind: process }",
         "clock_skew" => "clock_skew: { pick: one, by: -70m, rate: 1.01 }",
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
     use crate::experiment::Experiment;
 
-    const TOPOLOGY: &str = "topology: { name: t, groups: { east: { count: 3, role: miner }, west: { count: 3, role: miner }, \
+    const TOPOLOGY: &str = "topology: { name: t, chain: { upgrades: [{ name: larger, at_height: 9 }] }, groups: { east: { count: 3, role: miner }, west: { count: 3, role: miner }, \
                             miner: { count: 2 }, late: { count: 2, role: full } }, overlay: mesh }\n";
 
     /// Every variant of `a: b, or c, or d`, each with its key.

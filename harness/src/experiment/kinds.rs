@@ -31,6 +31,8 @@ pub(super) fn read(context: &Context, entry: &Entry, known: Option<&Known>) -> O
         "loss" => reader.loss(context, node),
         "crash" => reader.crash(context, node).map(|(pick, kind)| Fault::Crash { pick, kind }),
         "restart" => reader.crash(context, node).map(|(pick, kind)| Fault::Restart { pick, kind }),
+        "upgrade" => reader.upgrade(context, node),
+        "hash_power" => reader.hash_power(context, node),
         "freeze" => reader.picked(context, node).map(|pick| Fault::Freeze { pick }),
         "churn" => reader.churn(context, node),
         "clock_skew" => reader.clock_skew(context, node),
@@ -180,6 +182,43 @@ impl Reader<'_> {
         let kind = fields.or("kind", CrashKind::Process, |context, node| context.word(node, "kind of crash", CRASHES));
         fields.finish();
         Some((pick?, kind?))
+    }
+
+    fn upgrade(&self, context: &Context, node: &Node) -> Option<Fault> {
+        if !matches!(node.value, Value::Map(_)) {
+            let (to, kind) = (Vec::new(), CrashKind::Process);
+            return self.selector(context, node).map(|pick| Fault::Upgrade { pick, to, kind });
+        }
+        let fields = context.map(node, "an upgrade of nodes")?;
+        let pick = fields.required("pick", |context, node| self.selector(context, node));
+        let name = |context: &Context, node: &Node| {
+            let name = context.name(node)?;
+            match self.known {
+                Some(known) if !known.upgrades.contains(&name) => {
+                    context.unknown(node.at, "upgrade", &name, known.upgrades.iter().map(String::as_str));
+                    None
+                }
+                _ => Some(name),
+            }
+        };
+        let to = fields.or("to", Vec::new(), |context, node| context.list(node, "`to`", name));
+        let kind = fields.or("kind", CrashKind::Process, |context, node| context.word(node, "kind of crash", CRASHES));
+        fields.finish();
+        Some(Fault::Upgrade { pick: pick?, to: to?, kind: kind? })
+    }
+
+    fn hash_power(&self, context: &Context, node: &Node) -> Option<Fault> {
+        let fields = context.map(node, "a move of hash power")?;
+        let from = fields.required("from", |context, node| self.selector(context, node));
+        let to = fields.required("to", |context, node| self.selector(context, node));
+        let share = fields.required("share", Context::quantity::<Share>);
+        if let (Some(share), Some(entry)) = (share, fields.entry("share"))
+            && !(share.0 > 0.0 && share.0 <= 1.0)
+        {
+            context.wrong(entry.value.at, "some of it moves, or all", Some("say `50%`".into()));
+        }
+        fields.finish();
+        Some(Fault::HashPower { from: from?, to: to?, share: share? })
     }
 
     fn churn(&self, context: &Context, node: &Node) -> Option<Fault> {
@@ -339,6 +378,14 @@ pub(super) fn print(fault: &Fault) -> (String, Printed) {
         Fault::Loss { links, share } => with_links(links, map([("share", Some(text(share)))])),
         Fault::Crash { pick, kind } | Fault::Restart { pick, kind } => {
             map([("pick", Some(text(pick))), ("kind", Some(text(word(*kind, CRASHES))))])
+        }
+        Fault::Upgrade { pick, to, kind } => map([
+            ("pick", Some(text(pick))),
+            ("to", (!to.is_empty()).then(|| list(to, text))),
+            ("kind", Some(text(word(*kind, CRASHES)))),
+        ]),
+        Fault::HashPower { from, to, share } => {
+            map([("from", Some(text(from))), ("to", Some(text(to))), ("share", Some(text(share)))])
         }
         Fault::Churn { pick, rate, away, kind } => map([
             ("pick", Some(text(pick))),

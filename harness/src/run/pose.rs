@@ -14,8 +14,8 @@ use crate::payments;
 
 /// What checks are made of besides what the file says.
 pub struct Means {
-    /// The rules that each node follows, in the order of `nodes`.
-    pub rules: Vec<Arc<Rules>>,
+    /// The chain's rules with every upgrade; each of `nodes` says what it rejects of them.
+    pub rules: Arc<Rules>,
     /// How lengths become times.
     pub tempo: Tempo,
     /// The nodes, newcomers included.
@@ -31,7 +31,7 @@ pub fn from_the_start(checks: &mut Checks, experiment: &Experiment, means: &Mean
     // What fork choice and signatures mean is asked whether a file says so or not.
     checks.pose(Box::new(checks::MostWork::default()));
     checks.pose(Box::new(checks::NoForgery::default()));
-    if let Some(own_side) = checks::OwnSide::of(&means.rules) {
+    if let Some(own_side) = checks::OwnSide::of(&means.rules, &means.nodes) {
         checks.pose(Box::new(own_side));
     }
     for expectation in &experiment.always {
@@ -78,7 +78,7 @@ impl Means {
                 Box::new(checks::ChainGrowth::new(at_least.0, tempo.time(*over), tempo, finally).among(of))
             }
             Check::ChainQuality { at_least, over } => Box::new(checks::ChainQuality::new(at_least.0, *over).among(of)),
-            Check::Supply => Box::new(checks::Supply::new(self.rules[0].clone()).among(of)),
+            Check::Supply => Box::new(checks::Supply::new(self.rules.clone()).among(of)),
             Check::NoDoubleSpend => Box::new(checks::NoDoubleSpend::default().among(of)),
             Check::NoLostConfirmed { depth } => Box::new(checks::NoLostConfirmed::new(*depth, of)),
             Check::PoolAgreement { within } => Box::new(checks::PoolAgreement::new(of, *within, tempo)),

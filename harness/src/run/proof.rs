@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schism_chaos::effect::Effect;
 use schism_chaos::evidence::{Counting, LinkCounters, NodeCounters, Proof, Witness};
 use schism_chaos::progress::{Act, FaultId, Phase, Progress, Verb};
 use schism_chaos::schedule::Step;
@@ -57,14 +58,16 @@ impl Proofs {
         self.standing.update(view, entry);
         match (&entry.what, entry.node) {
             (Happening::Skipped { fault, reason }, _) => self.skipped.push((*fault, reason.clone())),
-            (Happening::Event(event), Some(node)) if self.witnesses.iter().any(Witness::in_force) => {
-                self.event(event, node, view);
-            }
+            (Happening::Event(event), Some(node)) => self.event(event, node, view),
             _ => {}
         }
     }
 
     fn event(&mut self, event: &Event, node: usize, view: &View) {
+        self.obedience(event, node);
+        if !self.witnesses.iter().any(Witness::in_force) {
+            return;
+        }
         let tips = self.standing.tips().filter(|(tip, _)| tip.is_some()).count() as u32;
         for witness in self.witnesses.iter_mut().filter(|witness| witness.in_force()) {
             let touched = |node: usize| witness.touched().contains(&node);
@@ -83,6 +86,23 @@ impl Proofs {
                     witness.sighting.blocks_refused += u32::from(concerned);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// A node's word that it does what a fault asks of it.
+    fn obedience(&mut self, event: &Event, node: usize) {
+        for witness in &mut self.witnesses {
+            let obeys = witness.effects().iter().any(|effect| match (event, effect) {
+                (Event::RulesChanged { follows, .. }, Effect::Upgrade { node: whose, to, .. }) => {
+                    *whose == node && to.iter().all(|upgrade| follows.contains(upgrade))
+                }
+                (Event::HashRateSet { .. }, Effect::HashPower { node: whose, .. }) => *whose == node,
+                _ => false,
+            });
+            if obeys {
+                let when = if witness.in_force() { &mut witness.sighting.obeyed } else { &mut witness.sighting.undone };
+                when.insert(node);
             }
         }
     }

@@ -56,6 +56,8 @@ struct Claim {
     censorship: Option<Censorship>,
     /// Two blocks are found at as many heights as their spread foretells.
     stale_blocks: Option<StaleBlocks>,
+    /// Blocks take as long as the law of the chain's difficulty says.
+    difficulty: Option<Difficulty>,
     /// Which list of points is measured; `full` where nothing is said.
     profile: Option<Name>,
     /// What holds at every point.
@@ -71,6 +73,13 @@ struct Selfish {}
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct StaleBlocks {}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Difficulty {
+    /// Such as that of the topology's chain.
+    law: super::topology::Difficulty,
+}
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -130,6 +139,10 @@ struct Point {
     rounds: Option<u32>,
     /// The latency of all links one way, in milliseconds.
     delay: Option<f64>,
+    /// Hash power from the moment on, of what was there before.
+    power: Option<f64>,
+    /// Of all hash power, the share that lies about the time.
+    liars: Option<f64>,
     /// The selfish miner's share of all hash power.
     alpha: Option<f64>,
     /// Blocks that everyone finds together in one stretch.

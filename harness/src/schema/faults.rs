@@ -52,6 +52,10 @@ pub(super) struct Step {
     crash: Option<Either<Selector, Crash>>,
     /// Nodes die and start again at once.
     restart: Option<Either<Selector, Crash>>,
+    /// Nodes take upgrades of the rules that they rejected: they die and start again.
+    upgrade: Option<Either<Selector, Upgrade>>,
+    /// Hash power moves from some miners to others.
+    hash_power: Option<HashPower>,
     /// Nodes stand still.
     freeze: Option<Either<Selector, Picked>>,
     /// Nodes keep leaving and coming back.
@@ -181,6 +185,25 @@ enum CrashKind {
 struct Crash {
     pick: Selector,
     kind: Option<CrashKind>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Upgrade {
+    /// Of those that still reject one of them.
+    pick: Selector,
+    /// Names of upgrades; all that they reject where nothing is said.
+    to: Option<Vec<Name>>,
+    kind: Option<CrashKind>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct HashPower {
+    from: Selector,
+    to: Selector,
+    /// Of what they have.
+    share: Share,
 }
 
 #[derive(JsonSchema)]

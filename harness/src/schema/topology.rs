@@ -60,7 +60,7 @@ enum Preset {
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case", deny_unknown_fields)]
-enum Difficulty {
+pub(super) enum Difficulty {
     /// Not at all.
     Fixed,
     /// Bitcoin's: every so many blocks.
@@ -141,6 +141,21 @@ enum Adversary {
         #[schemars(range(min = 1))]
         a_second: Option<u32>,
     },
+    /// Records what peers say and says it again.
+    Echo {
+        /// How old what it says again is.
+        after: Option<Pause>,
+        /// What is said a second.
+        #[schemars(range(min = 1))]
+        a_second: Option<u32>,
+    },
+    /// Stamps its blocks with other times than the time.
+    ClockLies {
+        stamps: Option<Stamps>,
+        /// Blocks below this height are stamped with the time.
+        #[schemars(range(min = 1))]
+        from_height: Option<u32>,
+    },
     /// Leaves payments out of its blocks.
     Censorship {
         /// Whether payments are left out at all.
@@ -159,6 +174,14 @@ enum Adversary {
         #[schemars(range(min = 1))]
         at_once: Option<u32>,
     },
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Stamps {
+    Latest,
+    Earliest,
+    Warp,
 }
 
 #[derive(JsonSchema)]

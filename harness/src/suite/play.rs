@@ -232,7 +232,7 @@ async fn perform<B: PlaceOfNodes>(
 ) -> Result<Outcome, Broken> {
     let (seed, pace) = (experiment.seed, orders.pace);
     let blueprint = Blueprint::of(&experiment.topology, experiment.plan(seed), seed, pace);
-    let rules: Vec<_> = blueprint.places.iter().map(|place| place.rules.clone()).collect();
+    let rules = blueprint.whole.clone();
     let mut cluster = Cluster::new(backend, blueprint);
     let nodes = cluster.described(|_| 0);
     let mut present = nodes.clone();
@@ -241,11 +241,11 @@ async fn perform<B: PlaceOfNodes>(
             node.state = NodeState::Alive;
         }
     }
-    let mut view = View::new(&present, cluster.wiring(), &rules[0].genesis);
+    let mut view = View::new(&present, cluster.wiring(), &rules.genesis);
     for node in 0..nodes.len() {
         view.introduce(node, cluster.backend().peer(node));
     }
-    let tempo = Tempo { interval: rules[0].interval.div_f64(pace), pace };
+    let tempo = Tempo { interval: rules.interval.div_f64(pace), pace };
     let means = Means { rules, tempo, nodes, seed, grace: orders.grace };
     let mut checks = Checks::new(view);
     pose::from_the_start(&mut checks, experiment, &means);

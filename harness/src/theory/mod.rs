@@ -2,12 +2,14 @@
 //! them against published tables.
 //!
 //! - [`censorship`]: how long a payment waits that some miners leave out, and how often a block with it is undone.
+//! - [`difficulty`]: how long blocks take after hash power has changed, or under lies about the time.
 //! - [`double_spend`]: how often a private branch undoes a payment, in three tables that are up to a factor 2 apart.
 //! - [`race`]: how long such a race lasts, by walking through its states.
 //! - [`selfish`]: revenue and stale blocks of selfish mining.
 //! - [`stale_blocks`]: at how many heights two blocks are found.
 
 pub mod censorship;
+pub mod difficulty;
 pub mod double_spend;
 pub mod race;
 pub mod selfish;

@@ -1,8 +1,13 @@
 //! An adversary as a topology says it: its kind, and how it goes about it.
 
+use std::time::Duration;
+
 use schism_chaos::adversary::{
-    Adversary, Answers, Byzantine, Censorship, Flood, KINDS, PrivateBranch, SelfishMining, Tampering,
+    Adversary, Answers, Byzantine, Censorship, ClockLies, Echo, Flood, KINDS, PrivateBranch, SelfishMining, Stamps,
+    Tampering,
 };
+
+use schism_chaos::quantity::Pause;
 
 use crate::yaml::{Context, Node, Printed, map, text};
 
@@ -33,6 +38,24 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             let rogues = fields.or("rogues", usual.rogues, Context::count);
             let a_second = fields.or("a_second", usual.a_second, Context::count);
             rogues.zip(a_second).map(|(rogues, a_second)| Adversary::Flood(Flood { rogues, a_second }))
+        }
+        Some("clock_lies") => {
+            let usual = ClockLies::default();
+            let word = |context: &Context, node: &Node| context.word(node, "kind of stamp", &Stamps::WORDS);
+            let stamps = fields.or("stamps", usual.stamps, word);
+            let from_height = fields.or("from_height", usual.from_height, Context::count);
+            let lies = stamps.zip(from_height);
+            lies.map(|(stamps, from_height)| Adversary::ClockLies(ClockLies { stamps, from_height }))
+        }
+        Some("echo") => {
+            let usual = Echo::default();
+            let after = Duration::from_secs(usual.after_seconds.into());
+            let after = fields.or("after", after, Context::pause);
+            let a_second = fields.or("a_second", usual.a_second, Context::count);
+            after.zip(a_second).map(|(after, a_second)| {
+                let after_seconds = u32::try_from(after.as_secs()).unwrap_or(u32::MAX);
+                Adversary::Echo(Echo { after_seconds, a_second })
+            })
         }
         Some("censorship") => {
             let usual = Censorship::default();
@@ -75,6 +98,13 @@ pub(super) fn print(adversary: Adversary) -> Printed {
         }
         Adversary::Flood(Flood { rogues, a_second }) => {
             kind.and(map([("rogues", Some(rogues.into())), ("a_second", Some(a_second.into()))]))
+        }
+        Adversary::Echo(Echo { after_seconds, a_second }) => {
+            let after = Pause(Duration::from_secs(after_seconds.into()));
+            kind.and(map([("after", Some(text(after))), ("a_second", Some(a_second.into()))]))
+        }
+        Adversary::ClockLies(ClockLies { stamps, from_height }) => {
+            kind.and(map([("stamps", Some(text(stamps.word()))), ("from_height", Some(from_height.into()))]))
         }
         Adversary::Censorship(Censorship { leave_out, deficit }) => {
             kind.and(map([("leave_out", Some(leave_out.into())), ("deficit", Some(deficit.into()))]))

@@ -81,12 +81,12 @@ impl Preset {
 impl ChainRules {
     /// The time between blocks that difficulty aims at, before any pace.
     pub fn interval(&self) -> Duration {
-        self.rules(&[], &[]).interval
+        self.rules(&[]).interval
     }
 
     /// Hashes per second at which blocks come at the interval from the start.
     pub fn natural_hash_rate(&self) -> f64 {
-        let rules = self.rules(&[], &[]);
+        let rules = self.rules(&[]);
         expected_hashes(rules.genesis.header.bits) / rules.interval.as_secs_f64()
     }
 }
@@ -115,7 +115,8 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<ChainRules> {
     })
 }
 
-fn read_difficulty(context: &Context, node: &Node) -> Option<DifficultyRule> {
+/// Reads how a target follows the blocks.
+pub(crate) fn read_difficulty(context: &Context, node: &Node) -> Option<DifficultyRule> {
     if node.as_text().is_some() {
         return context.word(node, "difficulty", &[("fixed", DifficultyRule::Fixed)]);
     }
@@ -198,7 +199,8 @@ pub(super) fn print(chain: &ChainRules) -> Printed {
     ])
 }
 
-fn print_difficulty(difficulty: DifficultyRule) -> Printed {
+/// Prints what [`read_difficulty`] reads.
+pub(crate) fn print_difficulty(difficulty: DifficultyRule) -> Printed {
     match difficulty {
         DifficultyRule::Fixed => text("fixed"),
         DifficultyRule::Retarget { window } => map([("retarget", Some(map([("window", Some(window.into()))])))]),

@@ -13,6 +13,7 @@ mod shape;
 mod tests;
 
 pub use chain::{ChainRules, DifficultyRule, Preset, UpgradeRule};
+pub(crate) use chain::{print_difficulty, read_difficulty};
 pub use link::{LinkClass, Region};
 pub use plan::{LinkPlan, NodePlan, Plan, Starts};
 pub(crate) use read::{read, read_loss};

@@ -233,6 +233,7 @@ fn describe(node: &NodePlan) -> NodeDescription {
         group: node.group.clone(),
         region: node.region.clone(),
         hash_share: node.hash_share,
+        rejects: node.rejects.clone(),
         state: NodeState::Alive,
         served: 0,
     }

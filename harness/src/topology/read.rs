@@ -38,6 +38,7 @@ impl Topology {
         let mut known = Known::default();
         self.groups.iter().for_each(|group| known.add_group(&group.name, group.count));
         known.regions.extend(self.regions.iter().map(|region| region.name.clone()));
+        known.upgrades.extend(self.chain.upgrades.iter().map(|upgrade| upgrade.name.clone()));
         known
     }
 }

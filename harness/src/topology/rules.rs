@@ -6,9 +6,8 @@ use schism_node::chain::rules::{Allocation, Difficulty, Upgrade};
 use super::{ChainRules, DifficultyRule, Preset, UpgradeRule};
 
 impl ChainRules {
-    /// The rules, with genesis paying to `allocations` where the preset has a genesis of its own, and without the
-    /// upgrades named in `rejects`.
-    pub fn rules(&self, allocations: &[Allocation], rejects: &[String]) -> Rules {
+    /// The rules with every upgrade, and with genesis paying to `allocations` where the preset has a genesis of its own.
+    pub fn rules(&self, allocations: &[Allocation]) -> Rules {
         let mut rules = match self.preset {
             Preset::Lab => Rules::lab(allocations),
             Preset::BitcoinMainnet => Rules::bitcoin_mainnet(),
@@ -19,8 +18,7 @@ impl ChainRules {
         rules.coinbase_maturity = self.coinbase_maturity.unwrap_or(rules.coinbase_maturity);
         rules.halving_interval = self.halving.unwrap_or(rules.halving_interval);
         rules.max_future = self.max_future.unwrap_or(rules.max_future);
-        let followed = self.upgrades.iter().filter(|upgrade| !rejects.contains(&upgrade.name));
-        rules.upgrades = followed.map(Upgrade::from).collect();
+        rules.upgrades = self.upgrades.iter().map(Upgrade::from).collect();
         rules
     }
 }

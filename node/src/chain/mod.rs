@@ -1,6 +1,7 @@
 //! Plain data and rules of a chain: no actor, no async, no disk.
 //!
-//! - [`rules`]: what a chain allows, by height, with the presets; [`genesis`]: where chains start.
+//! - [`rules`]: what a chain allows, by height, with the presets; [`genesis`]: where chains start; [`fingerprint`]: rules in
+//!   32 bytes.
 //! - [`work`]: compact targets, work and how difficulty follows the blocks; [`asert`] is one way.
 //! - [`header`], [`block`], [`transaction`]: what is checked of each, and [`refused`]: every reason against them.
 //! - [`template`], [`spend`], [`sighash`], [`signature`]: who may spend an output, and what a spender must sign.
@@ -12,6 +13,7 @@ pub mod assemble;
 pub mod block;
 pub mod coin;
 pub mod digest;
+pub mod fingerprint;
 pub mod genesis;
 pub mod header;
 pub mod policy;
@@ -29,6 +31,7 @@ pub mod work;
 
 pub use coin::Coin;
 pub use digest::Digest;
+pub use fingerprint::Fingerprint;
 pub use refused::{Lasting, Refused};
 pub use rules::{ActiveRules, Allocation, Difficulty, Rules, Upgrade};
 pub use signature::SignatureCheck;

@@ -19,7 +19,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    AlreadyKnown KnownInvalid
+    AlreadyKnown LongKnown KnownInvalid
     BitsNegative BitsZero BitsOverflow BitsAboveLimit WorkTooLow BitsWrong TimeTooOld TimeTooNew
     UnknownParent InvalidParent HeadersNotLinked SideHeadersFull
     BlockEmpty MerkleRootWrong MerkleTreeMutated WitnessUncommitted WitnessNonceWrong WitnessCommitmentWrong

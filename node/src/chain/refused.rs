@@ -12,6 +12,9 @@ pub enum Refused {
     /// It is here already.
     #[error("already known")]
     AlreadyKnown,
+    /// It has been on the best chain for long: nobody who follows that chain tells it as news.
+    #[error("known for {depth} blocks")]
+    LongKnown { depth: u32 },
     /// It was refused before, for a reason that lasts.
     #[error("known to be invalid")]
     KnownInvalid,
@@ -243,6 +246,8 @@ impl Refused {
             ReplacesAncestor { .. } | TooManyRelatives { .. } | PoolFull { .. } => 0,
             // Around a fork honest peers send some of these; whoever goes on sending them is on the other side.
             SignatureKindWrong { .. } => 1,
+            // A node that stood still may say a few of these once it goes on; whoever repeats a chain's past says many.
+            LongKnown { .. } => 2,
             // Here the chain alone knows no such script; a peer of a later version may.
             TemplateUnknown { .. } => 10,
             KnownInvalid | InvalidParent { .. } => 100,
@@ -264,7 +269,8 @@ impl Refused {
     pub fn lasting(&self) -> Lasting {
         use Refused::*;
         match self {
-            AlreadyKnown | TimeTooNew { .. } | UnknownParent { .. } | SideHeadersFull { .. } => Lasting::Later,
+            AlreadyKnown | LongKnown { .. } | TimeTooNew { .. } => Lasting::Later,
+            UnknownParent { .. } | SideHeadersFull { .. } => Lasting::Later,
             HeadersNotLinked { .. } => Lasting::Later, // says something of the list, nothing of any header
             BlockEmpty | MerkleRootWrong { .. } | MerkleTreeMutated | CompactMalformed => Lasting::Copy,
             WitnessUncommitted | WitnessNonceWrong | WitnessCommitmentWrong => Lasting::Copy,

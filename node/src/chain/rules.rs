@@ -182,6 +182,13 @@ impl Rules {
         active
     }
 
+    /// These rules as a node has them that rejects the upgrades of these names.
+    pub fn without(&self, rejected: &[String]) -> Self {
+        let mut rules = self.clone();
+        rules.upgrades.retain(|upgrade| !rejected.contains(&upgrade.name));
+        rules
+    }
+
     /// What the coinbase at `height` may claim besides fees.
     pub fn subsidy(&self, height: u32) -> Amount {
         let halvings = height.checked_div(self.halving_interval).unwrap_or(0);

@@ -47,7 +47,7 @@ pub struct LedgerActor {
     clock: Clock,
     events: Arc<dyn Fn(Event) + Send + Sync>,
     /// What it has to say about its opening, until it has said it.
-    opening: Option<Event>,
+    opening: Vec<Event>,
     /// The bodies it told Network to fetch.
     wanted: Vec<BlockHash>,
     /// Blocks that wait for their time.
@@ -60,8 +60,9 @@ impl LedgerActor {
     pub fn open(parts: Parts) -> Result<Self, StoreFailure> {
         let store = Box::new(TracedStore::new(parts.store, parts.trace));
         let now = parts.clock.unix_seconds();
-        let Opened { ledger, rebuilt, .. } = Ledger::open(parts.rules, store, parts.verifier, parts.work, now)?;
-        let opening = rebuilt.map(|rebuilt| Event::StoreRebuilt { damage: rebuilt.damage, blocks: rebuilt.blocks });
+        let opened = Ledger::open(parts.rules, store, parts.verifier, parts.work, now)?;
+        let opening = news(&opened);
+        let ledger = opened.ledger;
         Ok(Self {
             ledger,
             ring: parts.ring,
@@ -179,13 +180,25 @@ impl LedgerActor {
     }
 }
 
+/// What is to be said about an opening.
+fn news(opened: &Opened) -> Vec<Event> {
+    let rebuilt = opened.rebuilt.iter();
+    let mut news: Vec<Event> =
+        rebuilt.map(|rebuilt| Event::StoreRebuilt { damage: rebuilt.damage.clone(), blocks: rebuilt.blocks }).collect();
+    if let Some(anew) = &opened.judged_anew {
+        let refused = anew.refused.iter().cloned();
+        news.extend(refused.map(|(hash, reason)| Event::BlockRefused { hash, reason, from: None }));
+        let follows = opened.ledger.rules().upgrades.iter().map(|upgrade| upgrade.name.clone());
+        news.push(Event::RulesChanged { follows: follows.collect(), blocks: anew.blocks, from: anew.from });
+    }
+    news
+}
+
 impl Actor for LedgerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        if let Some(rebuilt) = self.opening.take() {
-            (self.events)(rebuilt);
-        }
+        std::mem::take(&mut self.opening).into_iter().for_each(|event| (self.events)(event));
         (self.events)(Event::Started { ledger: self.ledger.state() });
         let change = Arc::new(self.ledger.tip_at_rest());
         self.ring.mempool.tell(ToMempool::TipChanged(change.clone()));

@@ -9,7 +9,7 @@ use bitcoin::{Amount, Block, OutPoint, Transaction, Txid};
 use super::store::{Step, Undo};
 use crate::chain::template::is_unspendable;
 use crate::chain::work::block_work;
-use crate::chain::{Coin, Digest, Rules, Tip};
+use crate::chain::{Coin, Digest, Fingerprint, Rules, Tip};
 use crate::control::LedgerState;
 
 /// Where a ledger stands: its tip, and totals over the coins that the chain up to it leaves unspent.
@@ -27,6 +27,8 @@ pub struct Standing {
     pub unclaimed: Amount,
     /// What outputs hold that nobody can ever spend.
     pub unspendable: Amount,
+    /// The rules that all of it was judged under.
+    pub rules: Fingerprint,
 }
 
 impl Standing {
@@ -42,6 +44,7 @@ impl Standing {
             unspent: nothing,
             unclaimed: nothing,
             unspendable: nothing,
+            rules: rules.fingerprint(),
         };
         let mut coins = Vec::new();
         for (outpoint, coin) in rules.genesis.txdata.iter().flat_map(|tx| outputs(tx, tx.compute_txid(), 0)) {

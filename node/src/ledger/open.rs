@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bitcoin::BlockHash;
 
-use super::Ledger;
 use super::coins::Standing;
 use super::store::{HeaderRecord, Mark, Step, Store, StoreFailure};
 use super::tree::{Id, Tree};
-use crate::chain::Rules;
+use super::{Judgement, Ledger};
+use crate::chain::{Refused, Rules, Tip};
 use crate::messages::Source;
 use crate::surroundings::{Verifier, VirtualWork};
 
@@ -18,6 +18,8 @@ pub struct Opened {
     pub ledger: Ledger,
     /// What was found damaged and how many bodies were judged again.
     pub rebuilt: Option<Rebuilt>,
+    /// What judging everything anew came to, where the store was judged under other rules.
+    pub judged_anew: Option<JudgedAnew>,
     /// Bodies that were judged again because no step had recorded them: the last before a crash, or all.
     pub replayed: u64,
 }
@@ -31,8 +33,31 @@ pub struct Rebuilt {
     pub blocks: u64,
 }
 
+/// What judging everything anew came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedAnew {
+    /// Where the ledger stood under the former rules.
+    pub from: Tip,
+    /// Bodies that were judged.
+    pub blocks: u64,
+    /// Those that the rules refuse now, without what was built on them.
+    pub refused: Vec<(BlockHash, Refused)>,
+}
+
+/// What is found in a store.
+enum Found {
+    Nothing,
+    /// A tree and a standing that agree with each other.
+    Whole(Box<(Tree, Standing)>),
+    /// What was judged under other rules, up to this tip.
+    OtherRules(Tip),
+    /// What does not fit together.
+    Damaged(String),
+}
+
 impl Ledger {
-    /// Opens the ledger that the store holds, or a new one. A damaged store is rebuilt from its bodies.
+    /// Opens the ledger that the store holds, or a new one. A damaged store is rebuilt from its bodies, and so is one that
+    /// was judged under other rules: what was refused may be good now, and the other way around.
     ///
     /// The whole standing is computed again from the coins, so this reads every record.
     pub fn open(
@@ -43,44 +68,63 @@ impl Ledger {
         now: u32,
     ) -> Result<Opened, StoreFailure> {
         let found = match store.take_damage() {
-            Some(damage) => Err(damage),
+            Some(damage) => Found::Damaged(damage),
             None => read(store.as_ref(), &rules)?,
         };
-        let (found, damage) = match found {
-            Ok(found) => (found, None),
-            Err(damage) => {
-                store.forget()?;
-                (None, Some(damage))
-            }
-        };
+        let (mut damage, mut former) = (None, None);
         let (tree, standing) = match found {
-            Some(found) => found,
-            None => begin(store.as_mut(), &rules)?,
+            Found::Whole(whole) => *whole,
+            other => {
+                match other {
+                    Found::Damaged(what) => damage = Some(what),
+                    Found::OtherRules(tip) => former = Some(tip),
+                    Found::Whole(_) | Found::Nothing => {}
+                }
+                if damage.is_some() || former.is_some() {
+                    store.forget()?;
+                }
+                begin(store.as_mut(), &rules)?
+            }
         };
         let unwritten = Vec::new();
         let mut ledger =
             Self { rules, store, verifier, work, tree, standing, unwritten, unsynced: true, signature_checks: 0 };
-        let blocks = ledger.judge_unrecorded(now)?;
+        let (blocks, refused) = ledger.judge_unrecorded(now)?;
         ledger.follow_best()?;
         ledger.sync()?;
         let rebuilt = damage.map(|damage| Rebuilt { damage, blocks });
-        Ok(Opened { ledger, rebuilt, replayed: blocks })
+        let judged_anew = former.map(|from| JudgedAnew { from, blocks, refused });
+        Ok(Opened { ledger, rebuilt, judged_anew, replayed: blocks })
     }
 
     /// Judges bodies whose headers no step recorded: all of them after a rebuild, the last few after a crash. They
-    /// were found good once, so what is refused now (a clock set back) is only passed over.
-    fn judge_unrecorded(&mut self, now: u32) -> Result<u64, StoreFailure> {
-        let mut judged = 0;
-        for hash in self.store.bodies()? {
-            if self.tree.find(&hash).is_some_and(|id| self.tree.has_body(id)) {
-                continue;
+    /// were found good once, so what is refused now (a clock set back, other rules) is only said.
+    ///
+    /// A body may have come before its parent's, so they are gone through until no more of them find their place.
+    fn judge_unrecorded(&mut self, now: u32) -> Result<(u64, Vec<(BlockHash, Refused)>), StoreFailure> {
+        let (mut judged, mut refused) = (0, Vec::new());
+        let mut left = self.store.bodies()?;
+        left.retain(|hash| !self.tree.find(hash).is_some_and(|id| self.tree.has_body(id)));
+        loop {
+            let before = left.len();
+            let mut waiting = Vec::new();
+            for hash in left {
+                let Some(block) = self.store.block(&hash)? else { continue };
+                match self.accept_block(block, now, Source::Own)?.judgement {
+                    Judgement::Refused(Refused::UnknownParent { .. }) => waiting.push(hash),
+                    judgement => {
+                        judged += 1;
+                        if let Judgement::Refused(reason) = judgement {
+                            refused.push((hash, reason));
+                        }
+                    }
+                }
             }
-            if let Some(block) = self.store.block(&hash)? {
-                self.accept_block(block, now, Source::Own)?;
-                judged += 1;
+            if waiting.is_empty() || waiting.len() == before {
+                return Ok((judged, refused));
             }
+            left = waiting;
         }
-        Ok(judged)
     }
 }
 
@@ -98,29 +142,30 @@ fn begin(store: &mut dyn Store, rules: &Rules) -> Result<(Tree, Standing), Store
     Ok((Tree::new(header), standing))
 }
 
-/// What a store holds: nothing, a tree and a standing that agree with each other, or what does not.
-type Read = Result<Option<(Tree, Standing)>, String>;
-
-fn read(store: &dyn Store, rules: &Rules) -> Result<Read, StoreFailure> {
+/// What a store holds.
+fn read(store: &dyn Store, rules: &Rules) -> Result<Found, StoreFailure> {
     let (bodies, headers) = (store.bodies()?, store.headers()?);
     let Some(standing) = store.standing()? else {
         // A crash in the first moment leaves genesis alone.
         return Ok(match (headers.len(), bodies.len()) {
-            (0, 0 | 1) => Ok(None),
-            (headers, bodies) => Err(format!("there is no tip for {headers} headers and {bodies} bodies")),
+            (0, 0 | 1) => Found::Nothing,
+            (headers, bodies) => Found::Damaged(format!("there is no tip for {headers} headers and {bodies} bodies")),
         });
     };
     let genesis = rules.genesis.block_hash();
     if headers.iter().any(|record| record.height == 0 && record.header.block_hash() != genesis) {
         return Err(StoreFailure::new("open", "it holds another chain: its genesis is not the rules'"));
     }
+    if standing.rules != rules.fingerprint() {
+        return Ok(Found::OtherRules(standing.tip));
+    }
     if !bodies.contains(&genesis) {
-        return Ok(Err("the body of genesis is missing".into()));
+        return Ok(Found::Damaged("the body of genesis is missing".into()));
     }
     let mut tree = Tree::new(rules.genesis.header);
     for record in headers.iter().filter(|record| record.height > 0) {
         if let Err(why) = plant(&mut tree, record) {
-            return Ok(Err(why));
+            return Ok(Found::Damaged(why));
         }
     }
     for hash in bodies {
@@ -129,20 +174,20 @@ fn read(store: &dyn Store, rules: &Rules) -> Result<Read, StoreFailure> {
         }
     }
     let Some(tip) = tree.find(&standing.tip.hash).filter(|id| tree.tip(*id) == standing.tip) else {
-        return Ok(Err(format!("the tip {} is not among the headers", standing.tip.hash)));
+        return Ok(Found::Damaged(format!("the tip {} is not among the headers", standing.tip.hash)));
     };
     tree.open_at(tip);
     if let Some(why) = whats_missing(store, &tree, tip)? {
-        return Ok(Err(why));
+        return Ok(Found::Damaged(why));
     }
     let counted = count(store, &standing)?;
     if counted != standing {
-        return Ok(Err("the coins are not those of the tip".into()));
+        return Ok(Found::Damaged("the coins are not those of the tip".into()));
     }
     if standing.supply() != rules.subsidies(standing.tip.height) {
-        return Ok(Err("the supply is not what the rules allow".into()));
+        return Ok(Found::Damaged("the supply is not what the rules allow".into()));
     }
-    Ok(Ok(Some((tree, standing))))
+    Ok(Found::Whole(Box::new((tree, standing))))
 }
 
 /// Puts a kept header back in its tree.

@@ -173,7 +173,7 @@ impl Mempool {
         self.dropped(followed.dropped);
         self.retry(followed.retry);
         for hash in change.connected.iter().map(|block| block.block_hash()) {
-            self.connected.note(hash);
+            self.connected.note(hash, change.tip.height);
             for ending in self.reconstructions.settle(&hash) {
                 self.end(ending);
             }

@@ -32,7 +32,7 @@ impl Lobby {
         let confirmed: BTreeSet<Txid> = connected.iter().map(|(txid, _)| *txid).collect();
         self.let_go(&transactions(&change.disconnected), &confirmed, &mut followed);
         for (txid, tx) in connected {
-            self.connect(txid, tx, &mut followed);
+            self.connect(txid, tx, change.tip.height, &mut followed);
         }
         if other_signatures {
             let all: Vec<Txid> = self.pool.entries().map(|(txid, _)| *txid).collect();
@@ -65,9 +65,9 @@ impl Lobby {
         followed.retry.extend(out.into_iter().map(|entry| entry.entrant.transaction));
     }
 
-    fn connect(&mut self, txid: Txid, tx: &Transaction, followed: &mut Followed) {
+    fn connect(&mut self, txid: Txid, tx: &Transaction, height: u32, followed: &mut Followed) {
         self.pool.confirm(&txid);
-        self.confirmed.note(txid);
+        self.confirmed.note(txid, height);
         for input in &tx.input {
             if let Some(conflicting) = self.pool.spender(&input.previous_output) {
                 let gone = self.pool.remove(&conflicting);

@@ -119,7 +119,13 @@ impl Lobby {
         let returning = self.returning.remove(&txid);
         let again = returning == Some(Returning::Again);
         let mut judged = Judged { txid, outcome: Outcome::Known, dropped: Vec::new(), retry: Vec::new() };
-        if self.pool.contains(&txid) || self.confirmed.contains(&txid) {
+        if self.pool.contains(&txid) {
+            return judged;
+        }
+        if let Some(height) = self.confirmed.height(&txid) {
+            if let (Some(reason), Source::Peer { .. }) = (self.old_news(height), source) {
+                judged.outcome = Outcome::Refused { reason, again };
+            }
             return judged;
         }
         if tx.is_coinbase() {
@@ -161,6 +167,12 @@ impl Lobby {
     pub fn unknown(&self, txids: &[Txid]) -> Vec<Txid> {
         let known = |txid| self.pool.contains(txid) || self.orphans.contains(txid) || self.confirmed.contains(txid);
         txids.iter().filter(|txid| !known(*txid)).copied().collect()
+    }
+
+    /// Why what was confirmed at this height is no news; nothing where it may be on its way since.
+    pub fn old_news(&self, height: u32) -> Option<Refused> {
+        let depth = self.next.height.saturating_sub(height);
+        (depth >= bounds::OLD_NEWS_BLOCKS).then_some(Refused::LongKnown { depth })
     }
 
     /// Whether a signature that does not hold may be an honest one of the other side of a fork that is near.

@@ -142,6 +142,7 @@ impl Miner {
             return Answer::Refused { reason: format!("{hashes_per_second} is no rate of hashes per second") };
         }
         self.mining.hashes_per_second = hashes_per_second;
+        (self.events)(Event::HashRateSet { hashes_per_second });
         if !self.sessions.under_way() {
             self.stop_grinding(context);
         }

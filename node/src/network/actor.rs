@@ -137,6 +137,9 @@ impl Network {
         for waiting in self.admission.give_up(now) {
             self.close(&waiting);
         }
+        for forgiven in self.peers.forgive(now) {
+            self.wire.unban(forgiven);
+        }
         if self.pulses.is_multiple_of(PULSES_PER_COMPARISON)
             && let Some(peer) = self.sync.anyone(self.pulses / PULSES_PER_COMPARISON)
         {
@@ -186,13 +189,13 @@ impl Network {
         }
         (self.events)(Event::PeerCharged { peer, points, reason: reason.to_owned(), refused });
         if self.peers.charge(peer, points) == Charged::TooMuch {
-            self.ban(peer, reason);
+            self.ban(peer, reason, Some(self.now()));
         }
     }
 
-    fn ban(&mut self, peer: PeerId, reason: &str) {
+    fn ban(&mut self, peer: PeerId, reason: &str, began: Option<Duration>) {
         (self.events)(Event::PeerBanned { peer, reason: reason.to_owned() });
-        if let Some(lifted) = self.peers.ban(peer, reason.to_owned()) {
+        if let Some(lifted) = self.peers.ban(peer, reason.to_owned(), began) {
             self.wire.unban(lifted);
         }
         self.wire.ban(peer, &format!("banned: {reason}"));

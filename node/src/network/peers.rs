@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use schism_wire::{Multiaddr, PeerId};
 
-use crate::bounds::{ADDRESSES, ADDRESSES_PER_PEER, BAN_SCORE, BANS, SCORES};
+use crate::bounds::{ADDRESSES, ADDRESSES_PER_PEER, BAN_SCORE, BAN_SECONDS, BANS, SCORES};
 use crate::control::{PeerState, PeersState};
 
 /// What this node knows of others.
@@ -18,8 +18,8 @@ pub struct Peers {
     /// Misbehaviour, also of peers that have left: leaving does not clear it.
     scores: BTreeMap<PeerId, u32>,
     bans: BTreeMap<PeerId, String>,
-    /// Banned peers, the oldest ban first.
-    banned_since: VecDeque<PeerId>,
+    /// Peers banned for a time and since when, the oldest ban first.
+    banned_since: VecDeque<(Duration, PeerId)>,
 }
 
 #[derive(Debug)]
@@ -113,22 +113,32 @@ impl Peers {
         if *score >= BAN_SCORE { Charged::TooMuch } else { Charged::Noted }
     }
 
-    /// Refuses a peer from now on. Returns whose ban had to be lifted to keep the list within its bound.
-    pub fn ban(&mut self, peer: PeerId, reason: String) -> Option<PeerId> {
-        if self.bans.insert(peer, reason).is_none() {
-            self.banned_since.push_back(peer);
-        }
+    /// Refuses a peer from now on: as long as bans last where it is said when it began, else until told otherwise. Returns
+    /// whose ban had to be lifted to keep the list within its bound.
+    pub fn ban(&mut self, peer: PeerId, reason: String, began: Option<Duration>) -> Option<PeerId> {
+        self.banned_since.retain(|(_, banned)| *banned != peer);
+        self.banned_since.extend(began.map(|began| (began, peer)));
+        self.bans.insert(peer, reason);
         self.book.remove(&peer);
         // Scores are for those who may yet come to a ban: the banned would crowd them out.
         self.scores.remove(&peer);
-        let oldest = if self.bans.len() > BANS { self.banned_since.front().copied() } else { None };
+        let oldest = if self.bans.len() > BANS { self.banned_since.front().map(|(_, peer)| *peer) } else { None };
         oldest.inspect(|oldest| self.unban(*oldest))
+    }
+
+    /// Lifts the bans that have lasted long enough, and gives whose they were.
+    pub fn forgive(&mut self, now: Duration) -> Vec<PeerId> {
+        let over = |since: &Duration| now.saturating_sub(*since) >= Duration::from_secs(BAN_SECONDS);
+        let old = self.banned_since.iter().take_while(|(since, _)| over(since)).map(|(_, peer)| *peer);
+        let old: Vec<PeerId> = old.collect();
+        old.iter().for_each(|peer| self.unban(*peer));
+        old
     }
 
     /// Lifts a ban and forgets what led to it.
     pub fn unban(&mut self, peer: PeerId) {
         self.bans.remove(&peer);
-        self.banned_since.retain(|banned| *banned != peer);
+        self.banned_since.retain(|(_, banned)| *banned != peer);
         self.scores.remove(&peer);
     }
 
@@ -193,7 +203,7 @@ mod tests {
         for _ in 0..SCORES {
             let peer = PeerId::random();
             peers.charge(peer, BAN_SCORE);
-            peers.ban(peer, "rubbish".to_owned());
+            peers.ban(peer, "rubbish".to_owned(), Some(Duration::ZERO));
         }
         let (one, other) = (PeerId::random(), PeerId::random());
         peers.charge(one, BAN_SCORE / 2);
@@ -205,11 +215,27 @@ mod tests {
     fn a_lifted_ban_leaves_nothing_behind() {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
         peers.charge(peer, BAN_SCORE);
-        peers.ban(peer, "rubbish".to_owned());
+        peers.ban(peer, "rubbish".to_owned(), Some(Duration::ZERO));
         assert!(peers.is_banned(peer));
         peers.unban(peer);
         assert!(!peers.is_banned(peer));
         assert_eq!(peers.charge(peer, 1), Charged::Noted);
+    }
+
+    #[test]
+    fn a_ban_is_over_after_its_time_and_not_before() {
+        let (mut peers, [first, second]) = (Peers::default(), [PeerId::random(), PeerId::random()]);
+        let lasts = Duration::from_secs(BAN_SECONDS);
+        peers.ban(first, "rubbish".to_owned(), Some(Duration::ZERO));
+        peers.ban(second, "rubbish".to_owned(), Some(lasts / 2));
+        assert_eq!(peers.forgive(lasts - Duration::from_secs(1)), []);
+        assert_eq!(peers.forgive(lasts), [first]);
+        assert!(!peers.is_banned(first) && peers.is_banned(second));
+        let by_order = PeerId::random();
+        peers.ban(by_order, "by order".to_owned(), None);
+        peers.ban(first, "again".to_owned(), Some(lasts));
+        assert_eq!(peers.forgive(2 * lasts), [second, first]);
+        assert!(peers.is_banned(by_order));
     }
 
     #[test]
@@ -220,7 +246,7 @@ mod tests {
         let lifted = (0..2 * SCORES.max(BANS)).filter_map(|_| {
             let peer = PeerId::random();
             peers.charge(peer, 1);
-            peers.ban(peer, String::new())
+            peers.ban(peer, String::new(), Some(Duration::ZERO))
         });
         assert_eq!(lifted.count(), 2 * SCORES.max(BANS) - BANS);
         assert!(peers.scores.len() <= SCORES);

@@ -15,6 +15,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{self, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use schism_node::chain::Rules;
+use schism_node::clock::Clock;
 use schism_node::surroundings::Spawner;
 use schism_node::wire::{Keypair, Request, Topic, Transport, chain_name, decode_request};
 
@@ -29,6 +30,8 @@ pub struct Means {
     pub targets: Vec<(PeerId, Multiaddr)>,
     /// Makes ways to peers, for any name.
     pub transport: Arc<dyn Fn(&Keypair) -> Transport>,
+    /// What time its node takes it to be.
+    pub clock: Clock,
     /// Runs its futures, and ends them with its node.
     pub spawner: Arc<dyn Spawner>,
     /// Seed of its choices.
@@ -52,8 +55,12 @@ pub(super) enum Heard {
     Gone(PeerId),
     /// A peer asks, in words if they are any.
     Asked(Option<Request>, Answer),
-    /// A peer answered, or its own request came to nothing.
-    Answered,
+    /// A peer said something to everyone.
+    Said(Topic, Vec<u8>),
+    /// A peer answered, in these bytes.
+    Answered(PeerId, Vec<u8>),
+    /// A question came to nothing.
+    Unanswered,
 }
 
 /// A peer that waits for an answer.
@@ -141,10 +148,16 @@ impl Rogue {
                     request_response::Event::Message { message: Message::Request { request, channel, .. }, .. } => {
                         return Heard::Asked(decode_request(&request.bytes).ok(), Answer(channel));
                     }
-                    request_response::Event::Message { message: Message::Response { .. }, .. }
-                    | request_response::Event::OutboundFailure { .. } => return Heard::Answered,
+                    request_response::Event::Message { peer, message: Message::Response { response, .. }, .. } => {
+                        return Heard::Answered(peer, response.bytes);
+                    }
+                    request_response::Event::OutboundFailure { .. } => return Heard::Unanswered,
                     _ => {}
                 },
+                SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message { message, .. })) => {
+                    let blocks = self.topics[0].hash() == message.topic;
+                    return Heard::Said(if blocks { Topic::Blocks } else { Topic::Transactions }, message.data);
+                }
                 _ => {}
             }
         }

@@ -1,12 +1,14 @@
 //! The verbs of a cluster of real nodes.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
+use schism_node::chain::Rules;
 use schism_node::control::{Answer, Question};
 use schism_node::wire::{Multiaddr, PeerId};
 use tokio::time::timeout;
@@ -38,6 +40,18 @@ impl<S: Site> Backend for Real<S> {
         let program = self.site.bring(&self.hosts[node].place.name, binary)?;
         self.hosts[node].program = Some(program);
         Ok(())
+    }
+
+    fn follow(&mut self, node: usize, rules: Arc<Rules>) {
+        self.hosts[node].place.rules = rules;
+    }
+
+    fn set_hash_rate(&mut self, node: usize, hashes_per_second: f64) {
+        self.hosts[node].place.hashes_per_second = hashes_per_second;
+        if self.hosts[node].alive {
+            let hashes_per_second = hashes_per_second / self.settings.pace;
+            self.order_or_note(node, What::Ask(Question::SetHashRate { hashes_per_second }));
+        }
     }
 
     async fn start(&mut self, node: usize) -> Result<(), String> {

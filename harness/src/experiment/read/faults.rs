@@ -136,7 +136,7 @@ fn read_step(context: &Context, node: &Node, scope: &Scope, position: usize) -> 
     }
     let lasting = match (&fault, lasting?) {
         (Fault::Destroy { .. }, _) => Lasting::Permanent,
-        (Fault::Restart { .. } | Fault::Join(_), _) => Lasting::Instant,
+        (Fault::Restart { .. } | Fault::Upgrade { .. } | Fault::Join(_), _) => Lasting::Instant,
         (_, lasting) => lasting,
     };
     own_name?;

@@ -9,7 +9,7 @@ use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Txid, VarInt, Work};
 use sha2::{Digest as _, Sha256};
 
 use super::{HeaderRecord, Mark, Undo};
-use crate::chain::{Coin, Digest, Tip};
+use crate::chain::{Coin, Digest, Fingerprint, Tip};
 use crate::ledger::coins::Standing;
 
 /// The standing's key.
@@ -139,7 +139,7 @@ impl Record for Standing {
         for amount in [self.unspent, self.unclaimed, self.unspendable] {
             to.emit_u64(amount.to_sat())?;
         }
-        Ok(())
+        to.emit_slice(&self.rules.0)
     }
 
     fn take(from: &mut &[u8]) -> Result<Self, Error> {
@@ -155,6 +155,7 @@ impl Record for Standing {
             unspent: Amount::from_sat(from.read_u64()?),
             unclaimed: Amount::from_sat(from.read_u64()?),
             unspendable: Amount::from_sat(from.read_u64()?),
+            rules: Fingerprint(array(from)?),
         })
     }
 }

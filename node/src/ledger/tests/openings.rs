@@ -6,7 +6,7 @@ use bitcoin::Amount;
 
 use super::forge::Forge;
 use super::{give, open};
-use crate::chain::Rules;
+use crate::chain::{Rules, Upgrade};
 use crate::control::LedgerState;
 use crate::ledger::Ledger;
 use crate::ledger::store::{Disk, HeaderRecord, Mark, Step, Store};
@@ -76,4 +76,41 @@ fn missing_undo_and_lost_marks_are_noticed() {
     let unmarked = HeaderRecord { header, height: tip.height, mark: Mark::Open };
     disk.open().step(Step { headers: vec![unmarked], ..Step::default() }).expect("writes");
     check_rebuilt(&forge.rules, &disk, &state, "not marked valid");
+}
+
+/// Rules that ask for tiny blocks from height 2 on.
+fn tiny(rules: &Rules) -> Arc<Rules> {
+    let tiny = Upgrade { name: "tiny".into(), height: 2, max_block_bytes: Some(1), ..Upgrade::default() };
+    Arc::new(Rules { upgrades: vec![tiny], ..rules.clone() })
+}
+
+#[test]
+fn other_rules_have_every_block_judged_anew_and_the_former_ones_bring_them_back() {
+    let (forge, disk, state) = kept();
+    let tiny = tiny(&forge.rules);
+    let opened = open(&tiny, disk.open());
+    let anew = opened.judged_anew.expect("it is noticed");
+    assert_eq!((anew.from, anew.blocks), (state.tip, 3));
+    let [(hash, reason)] = &anew.refused[..] else { panic!("one block is too large: {:?}", anew.refused) };
+    assert_eq!((*hash, reason.name()), (state.tip.hash, "BlockTooLarge"));
+    assert_eq!(opened.ledger.standing().tip.height, 1);
+    drop(opened.ledger);
+    assert_eq!(open(&tiny, disk.open()).judged_anew, None, "once is enough");
+    let opened = open(&forge.rules, disk.open());
+    assert_eq!(opened.judged_anew.map(|anew| (anew.from.height, anew.refused)), Some((1, Vec::new())));
+    assert_eq!(shown(&opened.ledger), state);
+}
+
+#[test]
+fn bodies_that_came_before_their_parents_are_judged_anew_as_well() {
+    let (forge, disk, state) = kept();
+    let turned = Disk::new();
+    let mut bodies = disk.open().bodies().expect("reads");
+    bodies[1..].reverse();
+    let (mut store, kept) = (turned.open(), disk.open());
+    for hash in &bodies {
+        store.keep(kept.block(hash).expect("reads").expect("is there")).expect("keeps");
+    }
+    let opened = open(&forge.rules, turned.open());
+    assert_eq!(opened.ledger.standing().tip, state.tip);
 }

@@ -13,8 +13,11 @@ impl Mempool {
             Ok(hash) => hash,
             Err(reason) => return self.end(Ending::Refused { reason, source }),
         };
-        if self.connected.contains(&hash) {
-            return self.end(Ending::Needless { source });
+        if let Some(height) = self.connected.height(&hash) {
+            return self.end(match self.lobby.old_news(height) {
+                Some(reason) => Ending::Refused { reason, source },
+                None => Ending::Needless { source },
+            });
         }
         let pooled = self.lobby.pool.entries().map(|(_, entry)| (entry.entrant.wtxid, &entry.entrant.transaction));
         let orphans = self.lobby.orphans.transactions().map(|transaction| (transaction.compute_wtxid(), transaction));

@@ -180,6 +180,22 @@ fn a_block_confirms_some_and_drops_what_conflicts_with_it() {
 }
 
 #[test]
+fn what_was_confirmed_long_ago_is_charged_to_a_peer_and_not_to_ourselves() {
+    let mut scene = Scene::new(lab());
+    let confirmed = scene.pay(outpoint(1), 1_000);
+    let block = block(&scene.rules, 21, &[&confirmed]);
+    scene.lobby.follow(&change(&scene.rules, 21, &[], &[block]));
+    let old = 21 + bounds::OLD_NEWS_BLOCKS - 1;
+    scene.lobby.follow(&change(&scene.rules, old - 1, &[], &[]));
+    assert_eq!(scene.judge_child(&confirmed, PEER()).outcome, Outcome::Known);
+    scene.lobby.follow(&change(&scene.rules, old, &[], &[]));
+    assert_eq!(scene.judge_child(&confirmed, Source::Own).outcome, Outcome::Known);
+    let reason = refusal(scene.judge_child(&confirmed, PEER()));
+    assert_eq!(reason, Refused::LongKnown { depth: bounds::OLD_NEWS_BLOCKS });
+    assert!((1..bounds::BAN_SCORE / 10).contains(&reason.blame()), "a few are no reason for a ban, many are");
+}
+
+#[test]
 fn what_a_reorganisation_frees_comes_back_with_its_children_behind_it() {
     let mut scene = Scene::new(lab());
     let freed = scene.pay(outpoint(1), 10); // below the floor: no matter, it was in a block

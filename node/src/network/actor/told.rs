@@ -125,7 +125,7 @@ impl Network {
                 Answer::Done
             }
             Question::Ban { peer } => {
-                self.ban(peer, "by order");
+                self.ban(peer, "by order", None);
                 Answer::Done
             }
             Question::Unban { peer } => {

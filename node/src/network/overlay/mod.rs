@@ -246,7 +246,7 @@ mod tests {
     fn nobody_banned_is_dialled() {
         let (local, peer) = two();
         let (mut overlay, mut peers) = (overlay(local, &[peer]), Peers::default());
-        peers.ban(peer, "rubbish".to_owned());
+        peers.ban(peer, "rubbish".to_owned(), None);
         assert_eq!(dials(&mut overlay, &peers, 60), 0);
         peers.unban(peer);
         assert_eq!(dials(&mut overlay, &peers, 61), 1);

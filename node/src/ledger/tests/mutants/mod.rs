@@ -218,6 +218,7 @@ const POOLS: &str = concat!(
     include_str!("../../../mempool/tests/select.rs"),
 );
 const OF_POOLS: &[&str] = &[
+    "LongKnown",
     "CoinbaseLoose",
     "TransactionTooLarge",
     "SignatureNotStrict",
