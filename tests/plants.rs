@@ -126,7 +126,7 @@ impl Mutation for Plant {
         match self.what {
             What::RealTime => {
                 let took = self.ask(nanoseconds_of_a_computation);
-                surroundings.clock.shift((took % 60) as f64);
+                surroundings.clock.skew((took % 60) as f64, 1.0);
                 surroundings
             }
             What::RealChance => Surroundings { chance: self.ask(|| RandomState::new().hash_one(0)), ..surroundings },

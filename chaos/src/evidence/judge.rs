@@ -7,7 +7,7 @@ use crate::effect::LinkChange;
 use crate::fault::Fault;
 use crate::schedule::Prove;
 
-/// Virtual clocks are read in whole seconds, so a clock that is right may seem off by one.
+/// Seconds that a clock of a real node may run on between an order and the look at it.
 const CLOCK_GRAIN: f64 = 1.5;
 
 impl Witness {

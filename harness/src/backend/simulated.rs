@@ -51,8 +51,6 @@ struct Host {
     gates: Gates,
     /// Holds what stands between its actors, where something does.
     leash: Leash,
-    /// Seconds that the clock has been moved by so far.
-    shifted: f64,
     life: Option<Life>,
     /// Events it has told in all its lives.
     words: Arc<AtomicU64>,
@@ -188,7 +186,6 @@ impl Backend for Simulated {
             clock: Clock::starting_at(LAB_EPOCH.as_secs_f64() + self.began.elapsed().as_secs_f64()),
             gates: Gates::default(),
             leash: Leash::default(),
-            shifted: 0.0,
             life: None,
             words: Arc::default(),
             lives: 0,
@@ -311,7 +308,7 @@ impl Backend for Simulated {
             words: host.words.load(Ordering::Relaxed),
             touched: host.gates.touched(),
             passed: host.gates.passed(),
-            clock_offset: f64::from(host.clock.unix_seconds()) - LAB_EPOCH.as_secs_f64() - self.now().as_secs_f64(),
+            clock_offset: host.clock.offset_seconds(),
             withheld: host.life.as_ref().map_or(0, |life| life.spawner.withheld()),
         }
     }
@@ -350,10 +347,7 @@ impl Backend for Simulated {
     }
 
     fn set_clock(&mut self, node: usize, by_seconds: f64, rate: f64) {
-        let host = &mut self.hosts[node];
-        host.clock.shift(by_seconds - host.shifted);
-        host.clock.set_rate(rate);
-        host.shifted = by_seconds;
+        self.hosts[node].clock.skew(by_seconds, rate);
     }
 
     async fn next(&mut self, deadline: Duration) -> Option<Heard> {

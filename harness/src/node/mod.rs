@@ -65,10 +65,6 @@ struct Running {
     node: Node,
     gates: Gates,
     clock: Clock,
-    /// The same, and nobody moves it.
-    true_clock: Clock,
-    pace: f64,
-    shifted: f64,
 }
 
 async fn run(instructions: Instructions) -> Result<(), NoNode> {
@@ -81,18 +77,13 @@ async fn run(instructions: Instructions) -> Result<(), NoNode> {
 }
 
 fn start(instructions: Instructions) -> Result<Running, NoNode> {
-    let clock = || {
-        let clock = Clock::starting_at(instructions.unix_seconds);
-        clock.set_rate(instructions.clock_rate);
-        clock
-    };
-    let (shown, true_clock) = (clock(), clock());
+    let clock = Clock::with_pace(instructions.unix_seconds, instructions.clock_rate);
     let identity = draws::keypair(instructions.secret);
     let spawner: Arc<dyn Spawner> = Arc::new(ThisRuntime);
     let surroundings = Surroundings {
         transport: wire::tcp(&identity),
         store: Box::new(Marked::new(FileStore::open(&instructions.store)?, &instructions.store)),
-        clock: shown.clone(),
+        clock: clock.clone(),
         chance: instructions.chance,
         spawner: spawner.clone(),
         verifier: Arc::new(Pool::of_all_cores()),
@@ -135,7 +126,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
         };
         if instructions.gated { gates.stand_in(ring, instructions.chance, &spawner) } else { ring }
     })?;
-    Ok(Running { node, gates, clock: shown, true_clock, pace: instructions.clock_rate, shifted: 0.0 })
+    Ok(Running { node, gates, clock })
 }
 
 impl Running {
@@ -155,9 +146,7 @@ impl Running {
                 say(&Word::Done { id, with: Fruit::Nothing });
             }
             What::Clock { by_seconds, rate } => {
-                self.clock.shift(by_seconds - self.shifted);
-                self.clock.set_rate(rate * self.pace);
-                self.shifted = by_seconds;
+                self.clock.skew(by_seconds, rate);
                 say(&Word::Done { id, with: Fruit::Nothing });
             }
             What::Report => say(&Word::Done { id, with: Fruit::Reported(self.report()) }),
@@ -169,7 +158,7 @@ impl Running {
         Report {
             touched: self.gates.touched(),
             passed: self.gates.passed(),
-            clock_offset: f64::from(self.clock.unix_seconds()) - f64::from(self.true_clock.unix_seconds()),
+            clock_offset: self.clock.offset_seconds(),
             resident_bytes: resident_bytes(),
         }
     }
