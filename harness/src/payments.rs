@@ -115,7 +115,8 @@ impl Payments {
     pub fn next(&mut self, fork_id: impl FnOnce(usize) -> Option<u32>) -> Option<Payment> {
         let payer = self.chance.random_range(0..self.wallets.len());
         let rival = self.chance.random::<f64>() < self.conflicting;
-        self.pay(payer, rival, fork_id(self.wallets[payer].home))
+        let [payee, other] = [1, 2].map(|step| (payer + step) % self.wallets.len());
+        self.pay(payer, payee, rival.then_some(other), fork_id(self.wallets[payer].home))
     }
 
     /// A payment out of a wallet whose home is `home`, if there is one with a coin that is `unspent` for sure.
@@ -125,11 +126,38 @@ impl Payments {
         fork_id: Option<u32>,
         unspent: impl Fn(&OutPoint) -> bool,
     ) -> Option<Payment> {
-        let mut at_home = self.wallets.iter().enumerate().filter(|(_, wallet)| wallet.home == home);
-        let place = |wallet: &Wallet| wallet.coins.iter().position(|(outpoint, _)| unspent(outpoint));
-        let (payer, place) = at_home.find_map(|(payer, wallet)| Some((payer, place(wallet)?)))?;
+        let payer = self.able(|wallet| wallet.home == home, unspent)?;
+        self.pay(payer, (payer + 1) % self.wallets.len(), None, fork_id)
+    }
+
+    /// A payment submitted at a node, with a coin that is `unspent` for sure, to a wallet whose home is one of `to`. It is
+    /// one of a wallet whose home is that node where there is one, and anybody's elsewhere.
+    pub fn between(
+        &mut self,
+        node: usize,
+        to: &[usize],
+        fork_id: Option<u32>,
+        unspent: impl Fn(&OutPoint) -> bool,
+    ) -> Option<Payment> {
+        let at_home = self.able(|wallet| wallet.home == node, &unspent);
+        let payer = at_home.or_else(|| self.able(|_| true, &unspent))?;
+        let step = (1..=self.wallets.len()).find(|step| to.contains(&self.wallet(payer + step).home))?;
+        let payment = self.pay(payer, (payer + step) % self.wallets.len(), None, fork_id)?;
+        Some(Payment { home: node, ..payment })
+    }
+
+    /// Some wallet of these with a coin like this, which it will spend next.
+    fn able(&mut self, of: impl Fn(&Wallet) -> bool, coin: impl Fn(&OutPoint) -> bool) -> Option<usize> {
+        let place = |wallet: &Wallet| wallet.coins.iter().position(|(outpoint, _)| coin(outpoint));
+        let mut wallets = self.wallets.iter().enumerate().filter(|(_, wallet)| of(wallet));
+        let (payer, place) = wallets.find_map(|(payer, wallet)| Some((payer, place(wallet)?)))?;
         self.wallets[payer].coins.rotate_left(place);
-        self.pay(payer, false, fork_id)
+        Some(payer)
+    }
+
+    /// Wallets in a circle.
+    fn wallet(&self, number: usize) -> &Wallet {
+        &self.wallets[number % self.wallets.len()]
     }
 
     /// Nodes that are some wallet's home, in order.
@@ -159,13 +187,17 @@ impl Payments {
         }
     }
 
-    fn pay(&mut self, payer: usize, rival: bool, fork_id: Option<u32>) -> Option<Payment> {
-        let payees = self.wallets.len();
-        let [payee, other] = [1, 2].map(|step| self.wallets[(payer + step) % payees].script.clone());
+    /// The payer's next coin pays the payee, and a rival of it another one.
+    fn pay(&mut self, payer: usize, payee: usize, rival: Option<usize>, fork_id: Option<u32>) -> Option<Payment> {
+        let script = |wallet: usize| self.wallets[wallet].script.clone();
+        let (payee, rival) = (script(payee), rival.map(script));
         let wallet = &mut self.wallets[payer];
         let (outpoint, value) = wallet.coins.pop_front()?;
         let transaction = wallet.spend(outpoint, value, payee, fork_id)?;
-        let rival = if rival { Some(wallet.spend(outpoint, value, other, fork_id)?) } else { None };
+        let rival = match rival {
+            Some(other) => Some(wallet.spend(outpoint, value, other, fork_id)?),
+            None => None,
+        };
         if rival.is_none() {
             // Of two rivals nobody knows which wins, so neither's change is spent again.
             let change: Txid = transaction.compute_txid();

@@ -21,7 +21,7 @@ pub const CONFIRMS_NOTHING: Mutant = Mutant {
     red: "payment",
     mutation: || Arc::new(MinesEmpty),
     play: |mutation| {
-        let asked = || Box::new(Payment::new(Of::Everyone, 1, Length::Blocks(6.0), TEMPO)) as _;
+        let asked = || Box::new(Payment::new(Of::Everyone, vec![0], Length::Blocks(6.0), TEMPO)) as _;
         Small { topology: PAIR, asked, tell: |story| Box::pin(pay_once(story)) }.play(mutation)
     },
     experiment: false,

@@ -11,24 +11,25 @@ use super::{Check, Finding, Of, Tempo, View};
 use crate::report::Verdict;
 use crate::timeline::{Entry, Happening, Intent, Load};
 
-/// Follows the first payments that are made once everything is healed.
+/// Follows the first payment that each payer makes once everything is healed.
 #[derive(Debug)]
 pub struct Payment {
     of: Of,
     confirmed_within: Length,
     tempo: Tempo,
-    /// How many there will be.
+    /// How many there will be, and the nodes at which they are yet to be submitted.
     expected: usize,
+    payers: Vec<usize>,
     waiting: Vec<(Txid, usize, Duration, Deadline)>,
     confirmed: usize,
     slowest: Duration,
 }
 
 impl Payment {
-    /// So many payments, each confirmed on these nodes so long after it was submitted at the latest.
-    pub fn new(of: Of, expected: usize, confirmed_within: Length, tempo: Tempo) -> Self {
-        let waiting = Vec::new();
-        Self { of, confirmed_within, tempo, expected, waiting, confirmed: 0, slowest: Duration::ZERO }
+    /// A payment submitted at each of these payers, confirmed on the nodes `of` so long after that at the latest.
+    pub fn new(of: Of, payers: Vec<usize>, confirmed_within: Length, tempo: Tempo) -> Self {
+        let (expected, waiting) = (payers.len(), Vec::new());
+        Self { of, confirmed_within, tempo, expected, payers, waiting, confirmed: 0, slowest: Duration::ZERO }
     }
 
     /// A node that has not confirmed it.
@@ -53,13 +54,11 @@ impl Check for Payment {
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         match &entry.what {
-            Happening::Load(Load::Submitted { transaction, intent: Intent::Payment })
-                if view.healed_at().is_some()
-                    && entry.node.is_some_and(|node| self.of.holds(node))
-                    && self.waiting.len() + self.confirmed < self.expected =>
-            {
+            Happening::Load(Load::Submitted { transaction, intent: Intent::Payment }) if view.healed_at().is_some() => {
+                let node = entry.node?;
+                let payer = self.payers.iter().position(|payer| *payer == node)?;
+                self.payers.swap_remove(payer);
                 let deadline = self.tempo.deadline(view.now(), view.mined(), self.confirmed_within);
-                let node = entry.node.unwrap_or_default();
                 self.waiting.push((transaction.compute_txid(), node, view.now(), deadline));
                 None
             }
@@ -129,7 +128,7 @@ mod tests {
 
     fn asked() -> Story {
         let tempo = Tempo { interval: Duration::from_secs(10), pace: 1.0 };
-        let mut story = Story::of(2).asking(Payment::new(Of::Everyone, 1, Length::Blocks(2.0), tempo));
+        let mut story = Story::of(2).asking(Payment::new(Of::Everyone, vec![0], Length::Blocks(2.0), tempo));
         story.all_healed();
         story
     }
@@ -161,5 +160,14 @@ mod tests {
     #[test]
     fn a_payment_that_was_never_made_is_caught() {
         assert_eq!(asked().end().len(), 1);
+    }
+
+    #[test]
+    fn a_payment_of_somebody_else_is_none() {
+        let mut story = asked();
+        let payment = story.pay(1, 0, Intent::Payment);
+        let block = story.mine_with(0, vec![payment]);
+        story.hear(1, block);
+        assert!(!story.satisfied());
     }
 }

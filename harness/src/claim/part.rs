@@ -100,7 +100,7 @@ pub fn hold(
     let point = points.get(part.point).ok_or("there is no such point")?;
     let mut topology = experiment.topology.clone();
     arena::populate(&mut topology, point)?;
-    let settings = Settings { fidelity, ..Settings::seeded(part.seed) };
+    let settings = Settings { fidelity, work: experiment.work, ..Settings::seeded(part.seed) };
     let finished = match &claim.what {
         What::DoubleSpend { merchant, .. } => {
             let series = Series {

@@ -20,6 +20,7 @@ use schism_chaos::fault::{Fault, Join};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::Step;
 use schism_chaos::selector::Role;
+use schism_chaos::simulation::WorkPrices;
 
 use crate::claim::Claim;
 use crate::topology::{Plan, Topology};
@@ -52,6 +53,8 @@ pub struct Experiment {
     pub controls: Vec<Control>,
     /// How fast each backend plays it.
     pub pace: Pace,
+    /// What computing costs a node on the virtual clock; nothing: it is free. Real nodes pay with real time.
+    pub work: Option<WorkPrices>,
     /// Settings to combine, one run for each combination: paths as in `--set`, and their values as YAML text.
     pub sweep: Vec<(String, Vec<String>)>,
     /// Nodes that have a place and are not there: who watches a live cluster may add them. No file can ask for any.

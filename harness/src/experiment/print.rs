@@ -1,8 +1,11 @@
 //! Printing an experiment: what a file would have to say to mean the same, its topology included.
 
+use std::time::Duration;
+
 use schism_chaos::quantity::{Length, Pause};
 use schism_chaos::schedule::{Lasting, Moment, Start, Step};
 use schism_chaos::selector::Selector;
+use schism_chaos::simulation::WorkPrices;
 
 use super::{Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Replay, Replayed, Scope, kinds};
 use crate::yaml::{Node, Printed, list, map, text};
@@ -26,6 +29,7 @@ impl Experiment {
             ("finally", some(!self.finally.is_empty(), &|| print_expectations(&self.finally))),
             ("control", some(!self.controls.is_empty(), &|| list(&self.controls, print_control))),
             ("pace", some(self.pace != Pace::default(), &|| print_pace(self.pace))),
+            ("work", some(self.work != Some(WorkPrices::default()), &|| print_work(self.work))),
             ("sweep", some(!self.sweep.is_empty(), &|| print_sweep(&self.sweep))),
             ("claim", self.claim.as_ref().map(crate::claim::print)),
         ])
@@ -190,6 +194,12 @@ fn print_pace(pace: Pace) -> Printed {
         ("process", Some(pace.process.into())),
         ("container", Some(pace.container.into())),
     ])
+}
+
+fn print_work(prices: Option<WorkPrices>) -> Printed {
+    let Some(WorkPrices { signature_check_nanoseconds, byte_nanoseconds }) = prices else { return text("none") };
+    let price = |nanoseconds| Some(text(Pause(Duration::from_nanos(nanoseconds))));
+    map([("signature_check", price(signature_check_nanoseconds)), ("byte", price(byte_nanoseconds))])
 }
 
 fn print_sweep(sweep: &[(String, Vec<String>)]) -> Printed {

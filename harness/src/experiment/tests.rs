@@ -78,6 +78,19 @@ fn what_is_printed_reads_back_as_the_same() {
 }
 
 #[test]
+fn computing_has_its_price_unless_it_is_free() {
+    let work = |text: &str| read(&format!("{TWO}always: {{ supply: exact }}\n{text}")).work;
+    assert_eq!(work(""), Some(WorkPrices::default()));
+    assert_eq!(work("work: none"), None);
+    let dear = WorkPrices { signature_check_nanoseconds: 200_000, ..WorkPrices::default() };
+    assert_eq!(work("work: { signature_check: 200us }"), Some(dear));
+    for text in ["work: none", "work: { signature_check: 200us, byte: 0s }"] {
+        let experiment = read(&format!("{TWO}always: {{ supply: exact }}\n{text}"));
+        assert_eq!(read(&experiment.to_yaml()).work, experiment.work);
+    }
+}
+
+#[test]
 fn a_typo_is_answered_with_what_was_meant() {
     for (wrong, told) in [
         ("- { at: 90s, partiton: half }", "e.yaml:4:16: unknown key in fault `partiton` (did you mean `partition`?)"),
@@ -127,6 +140,9 @@ fn checks_stand_where_they_can_be_asked() {
         ("always: { supply: exact }\ncontrol: { without: heal, expect: stalled }", "nothing that heals"),
         ("always: { supply: exact }\npace: { process: 0 }", "not above 0"),
         ("always: { supply: exact }\nseed: -1", "-1 is negative"),
+        ("always: { supply: exact }\nwork: non", "what work costs, or `none`"),
+        ("always: { supply: exact }\nwork: { signature_chek: 1us }", "did you mean `signature_check`?"),
+        ("always: { supply: exact }\nwork: { byte: 10 }", "`10` has no unit"),
     ] {
         let refusal = refused(&format!("{TWO}{wrong}\n"));
         assert!(refusal.contains(told), "{wrong}\n{refusal}");

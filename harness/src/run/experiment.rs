@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use bitcoin::Transaction;
+use bitcoin::{OutPoint, Transaction};
 use schism_chaos::progress::{self, Due, Now, Progress};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Start, Step};
 
+use super::payers::{Payer, payers};
 use super::replay::{Replaying, unspent};
 use super::{Broken, Run, pose};
 use crate::backend::Backend;
 use crate::checks::{Checks, Tempo, View};
-use crate::experiment::{Check, Experiment};
+use crate::experiment::Experiment;
 use crate::payments::{Payment, Payments};
 use crate::timeline::{Happening, Intent};
 
@@ -28,6 +29,7 @@ pub struct Play<'a, B> {
     /// When the next payment is due, since the load started.
     next_payment: Option<Duration>,
     replay: Option<Replaying>,
+    seed: u64,
     /// Blocks mined and the greatest height when the schedule was last asked.
     pub(super) seen: Option<(u64, u32)>,
 }
@@ -42,18 +44,18 @@ impl<'a, B: Backend> Play<'a, B> {
         let mut payments = Payments::new(seed, &rules, &homes, rate, conflicting);
         let next_payment = payments.wait();
         let replay = experiment.load.replay.as_ref().map(|replay| Replaying::of(replay, run, seed));
-        Self { run, experiment, tempo, progress, payments, next_payment, replay, seen: None }
+        Self { run, experiment, tempo, progress, payments, next_payment, replay, seed, seen: None }
     }
 
     /// Plays it to its end, or until it is interrupted. Nodes have `link_up` to find their first peers. `pose` adds the checks of `finally` once everything is healed,
-    /// given the homes that will pay once more.
+    /// given who will pay once more.
     ///
     /// # Errors
     /// When a node could not be started or the timeline not be written.
     pub async fn play(
         mut self,
         link_up: Duration,
-        pose: impl FnOnce(&mut Checks, &[usize]),
+        pose: impl FnOnce(&mut Checks, &[Payer]),
     ) -> Result<Progress, Broken> {
         let ended = self.whole(link_up, pose).await;
         self.ended(ended).await
@@ -81,11 +83,11 @@ impl<'a, B: Backend> Play<'a, B> {
         self.perform(due).await
     }
 
-    async fn whole(&mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, &[usize])) -> Result<(), Broken> {
+    async fn whole(&mut self, link_up: Duration, pose: impl FnOnce(&mut Checks, &[Payer])) -> Result<(), Broken> {
         self.run.start(link_up).await?;
         self.schedule().await?;
         self.heal_all().await?;
-        let payers = self.payers();
+        let payers = payers(self.run, self.experiment, &self.payments, self.seed);
         pose(&mut self.run.checks, &payers);
         self.run.record(self.run.cluster.now(), None, Happening::Healed)?;
         self.finally(payers).await
@@ -119,12 +121,13 @@ impl<'a, B: Backend> Play<'a, B> {
     }
 
     /// After the healing: goes on with the load until every check has seen what it waits for, or time is up.
-    async fn finally(&mut self, payers: Vec<usize>) -> Result<(), Broken> {
+    async fn finally(&mut self, payers: Vec<Payer>) -> Result<(), Broken> {
         let healed = self.run.now();
         let deadline = healed + pose::time_for_finally(self.experiment, self.tempo);
-        for home in payers {
-            let fork_id = fork_id(self.run, home);
-            if let Some(payment) = self.payments.from_home(home, fork_id, |coin| unspent(self.run.view(), home, coin)) {
+        for Payer { from, to, .. } in payers {
+            let fork_id = fork_id(self.run, from);
+            let known = |coin: &OutPoint| unspent(self.run.view(), from, coin);
+            if let Some(payment) = self.payments.between(from, &to, fork_id, known) {
                 self.submit(payment).await?;
             }
         }
@@ -209,28 +212,6 @@ impl<'a, B: Backend> Play<'a, B> {
         let elsewhere = homes.iter().copied().find(|&other| other > home).or(homes.first().copied());
         self.run.submit(elsewhere.unwrap_or(home), rival, Intent::Conflicting).await?;
         Ok(())
-    }
-
-    /// Homes that pay once more when all is healed, one on each former side and one among those who follow the same rules,
-    /// where a check asks whether payments work.
-    fn payers(&mut self) -> Vec<usize> {
-        if !self.experiment.finally.iter().any(|expectation| matches!(expectation.check, Check::Payment { .. })) {
-            return Vec::new();
-        }
-        let homes = self.payments.homes();
-        let homes: Vec<usize> = homes.into_iter().filter(|&home| self.run.view().nodes()[home].expected()).collect();
-        let mut opinions: Vec<Vec<usize>> = Vec::new();
-        for &home in &homes {
-            let rules = self.run.cluster().rules(home).clone();
-            match opinions.iter_mut().find(|alike| *self.run.cluster().rules(alike[0]) == rules) {
-                Some(alike) => alike.push(home),
-                None => opinions.push(vec![home]),
-            }
-        }
-        let sides = self.run.view().sides();
-        let sides = if sides.is_empty() { std::slice::from_ref(&homes) } else { sides };
-        let first = |side: &Vec<usize>, alike: &Vec<usize>| alike.iter().copied().find(|home| side.contains(home));
-        sides.iter().flat_map(|side| opinions.iter().filter_map(move |alike| first(side, alike))).collect()
     }
 
     /// A schedule that waits for something that never comes ends then.

@@ -1,5 +1,6 @@
 //! A live cluster: an experiment whose schedule is whoever gives it orders, while it runs.
 
+use bitcoin::OutPoint;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -305,8 +306,9 @@ impl<B: Backend> Play<'_, B> {
     async fn pay_from(&mut self, node: &str) -> Result<Value, Wrong> {
         let home = self.place(node)?;
         let fork_id = fork_id(self.run, home);
-        let Some(payment) = self.payments.from_home(home, fork_id, |coin| unspent(self.run.view(), home, coin)) else {
-            return Err(Wrong::Order(format!("no wallet whose home is {node} has a confirmed coin")));
+        let (to, known) = (self.payments.homes(), |coin: &OutPoint| unspent(self.run.view(), home, coin));
+        let Some(payment) = self.payments.between(home, &to, fork_id, known) else {
+            return Err(Wrong::Order(format!("no wallet has a coin that {node} knows to be confirmed")));
         };
         let txid = payment.transaction.compute_txid();
         self.submit(payment).await?;

@@ -12,6 +12,7 @@
 pub mod experiment;
 pub mod live;
 pub mod outcome;
+pub mod payers;
 pub mod pose;
 pub mod proof;
 mod replay;

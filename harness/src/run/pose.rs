@@ -11,6 +11,7 @@ use schism_node::chain::Rules;
 use crate::checks::{self, Checks, Of, Tempo};
 use crate::experiment::{Check, Expectation, Experiment, Scope};
 use crate::payments;
+use crate::run::payers::Payer;
 
 /// What checks are made of besides what the file says.
 pub struct Means {
@@ -35,20 +36,21 @@ pub fn from_the_start(checks: &mut Checks, experiment: &Experiment, means: &Mean
         checks.pose(Box::new(own_side));
     }
     for expectation in &experiment.always {
-        checks.pose(means.check(expectation, false, 0));
+        checks.pose(means.check(expectation, false));
     }
     for expectation in experiment.finally.iter().filter(|expectation| !is_payment(expectation)) {
-        checks.pose(means.check(expectation, true, 0));
+        checks.pose(means.check(expectation, true));
     }
 }
 
-/// Poses the checks of payments, of which one will be made at each of these homes; just before the healing is recorded.
-/// A check of some nodes waits for what is paid among them.
-pub fn payments(checks: &mut Checks, experiment: &Experiment, means: &Means, homes: &[usize]) {
-    for expectation in experiment.finally.iter().filter(|expectation| is_payment(expectation)) {
-        let of = means.of(expectation);
-        let count = homes.iter().filter(|&&home| of.holds(home)).count();
-        checks.pose(means.check(expectation, true, count));
+/// Poses the checks of payments, each of which waits for what its payers pay; just before the healing is recorded.
+pub fn payments(checks: &mut Checks, experiment: &Experiment, means: &Means, payers: &[Payer]) {
+    for (place, expectation) in experiment.finally.iter().enumerate() {
+        if let Check::Payment { confirmed_within, .. } = &expectation.check {
+            let payers = payers.iter().filter(|payer| payer.expectation == place).map(|payer| payer.from);
+            let of = means.of(expectation);
+            checks.pose(Box::new(checks::Payment::new(of, payers.collect(), *confirmed_within, means.tempo)));
+        }
     }
 }
 
@@ -62,7 +64,7 @@ impl Means {
         expectation.of.as_ref().map_or(Of::Everyone, |selector| Of::Nodes(self.draw(selector)))
     }
 
-    fn check(&self, expectation: &Expectation, finally: bool, payments: usize) -> Box<dyn checks::Check> {
+    fn check(&self, expectation: &Expectation, finally: bool) -> Box<dyn checks::Check> {
         let of = self.of(expectation);
         let tempo = self.tempo;
         match &expectation.check {
@@ -94,8 +96,9 @@ impl Means {
                 };
                 Box::new(checks::Converged::new(of, asked, tempo))
             }
+            // Where nobody pays; who does is known when all is healed.
             Check::Payment { confirmed_within, .. } => {
-                Box::new(checks::Payment::new(of, payments, *confirmed_within, tempo))
+                Box::new(checks::Payment::new(of, Vec::new(), *confirmed_within, tempo))
             }
             Check::Served { to, by_at_least, by, while_syncing } => {
                 let by = by.as_ref().map(|by| self.draw(by));

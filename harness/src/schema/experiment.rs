@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::checks::{Always, Finally};
 use super::faults::Step;
-use super::text::{Length, Name, Rate, Selector, Share};
+use super::text::{Length, Name, Pause, Rate, Selector, Share};
 use super::topology::Topology;
 use super::{Either, Some};
 
@@ -37,6 +37,8 @@ pub(super) struct Experiment {
     control: Option<Some<Control>>,
     /// What every interval and length is multiplied by.
     pace: Option<Pace>,
+    /// What computing costs a node on the virtual clock: `none`, or a price each.
+    work: Option<Either<Free, Work>>,
     /// Settings to combine: paths, and lists of values.
     sweep: Option<BTreeMap<String, Values>>,
     /// A number to be measured over many trials and held against theory.
@@ -196,6 +198,22 @@ enum Failing {
     Violated,
     Refuted,
     Inconclusive,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Free {
+    /// Computing costs nothing.
+    None,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Work {
+    /// Of one signature check; `50us` where nothing is said.
+    signature_check: Option<Pause>,
+    /// Of one byte that is parsed, hashed and copied; `10ns` where nothing is said.
+    byte: Option<Pause>,
 }
 
 #[derive(JsonSchema)]

@@ -26,6 +26,7 @@ use crate::report::Results;
 use crate::run::experiment::Play;
 use crate::run::live::Live;
 use crate::run::outcome::Outcome;
+use crate::run::payers::Payer;
 use crate::run::pose::{self, Means};
 use crate::run::{Broken, Onlooker, Run};
 
@@ -87,6 +88,7 @@ fn simulated(
     let settings = Settings {
         fidelity: setup.fidelity,
         trace_file: setup.folder.filter(|_| setup.trace).map(RunFolder::trace),
+        work: experiment.work,
         ..Settings::seeded(experiment.seed)
     };
     let (played, unhealed) = (experiment.given_time(setup.timeout_factor), never_healed(experiment, setup.without));
@@ -252,7 +254,7 @@ async fn perform<B: PlaceOfNodes>(
     let mut run = Run::new(cluster, checks, out, show);
     run.never_heal(orders.unhealed);
     run.heed(orders.interrupt);
-    let payments = |checks: &mut Checks, homes: &[usize]| pose::payments(checks, experiment, &means, homes);
+    let payments = |checks: &mut Checks, payers: &[Payer]| pose::payments(checks, experiment, &means, payers);
     let play = Play::new(&mut run, experiment, tempo, seed);
     let progress = match orders.live {
         Some(live) => play.live(orders.link_up, live).await?,

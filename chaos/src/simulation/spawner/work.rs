@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::simulation::clock;
 
-/// What a node pays for computing, in virtual time. The defaults are a middling server core of 2023.
+/// What a node pays for computing, in virtual time. The defaults are a middling server core of 2023; `schism bench` prints
+/// them beside what this machine takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkPrices {

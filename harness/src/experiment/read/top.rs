@@ -1,7 +1,10 @@
 //! The top of an experiment's file.
 
-use schism_chaos::quantity::{Length, Rate, Share};
+use std::time::Duration;
+
+use schism_chaos::quantity::{Length, Pause, Rate, Share};
 use schism_chaos::selector::{Amount, Selector, Set};
+use schism_chaos::simulation::WorkPrices;
 
 use super::{checks, faults, sane};
 use crate::claim;
@@ -11,9 +14,9 @@ use crate::topology;
 use crate::yaml::{Context, Node, Value};
 
 /// Every key an experiment may have.
-pub(super) const KEYS: [&str; 13] = [
-    "name", "about", "topology", "seed", "duration", "load", "faults", "always", "finally", "control", "pace", "sweep",
-    "claim",
+pub(super) const KEYS: [&str; 14] = [
+    "name", "about", "topology", "seed", "duration", "load", "faults", "always", "finally", "control", "pace", "work",
+    "sweep", "claim",
 ];
 
 /// Reads an experiment's map, its topology already in place.
@@ -39,6 +42,7 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
         fields.or("finally", Vec::new(), |context, node| checks::read(context, node, &scope, checks::When::Finally));
     let controls = fields.or("control", Vec::new(), |context, node| read_controls(context, node, &scope));
     let pace = fields.or("pace", Pace::default(), read_pace);
+    let work = fields.or("work", Some(WorkPrices::default()), read_work);
     let sweep = fields.or("sweep", Vec::new(), read_sweep);
     let entries =
         fields.present(&["finally", "control", "duration", "faults", "always", "load", "sweep", "topology", "claim"]);
@@ -56,6 +60,7 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Experiment> {
         finally: finally?,
         controls: controls?,
         pace: pace?,
+        work: work?,
         sweep: sweep?,
         room: 0,
         claim: claim?,
@@ -97,6 +102,23 @@ fn read_pace(context: &Context, node: &Node) -> Option<Pace> {
     let container = fields.or("container", 1.0, Context::factor);
     fields.finish();
     Some(Pace { simulated: simulated?, process: process?, container: container? })
+}
+
+/// Prices, or `none`.
+fn read_work(context: &Context, node: &Node) -> Option<Option<WorkPrices>> {
+    if node.as_text() == Some("none") {
+        return Some(None);
+    }
+    let fields = context.map(node, "what work costs, or `none`")?;
+    let usual = WorkPrices::default();
+    let price = |key: &'static str, nanoseconds: u64| {
+        let price = fields.or(key, Pause(Duration::from_nanos(nanoseconds)), Context::quantity::<Pause>)?;
+        u64::try_from(price.0.as_nanos()).ok()
+    };
+    let signature_check = price("signature_check", usual.signature_check_nanoseconds);
+    let byte = price("byte", usual.byte_nanoseconds);
+    fields.finish();
+    Some(Some(WorkPrices { signature_check_nanoseconds: signature_check?, byte_nanoseconds: byte? }))
 }
 
 /// One control, or several.
