@@ -160,7 +160,25 @@ pub fn is_part_of_a_cluster(verb: &str) -> bool {
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
+    end_with_the_reader();
     code(execute(std::env::args_os()))
+}
+
+/// What a shell says of a program that ended because nobody read on: 128 and the number of SIGPIPE.
+const NOBODY_READS: i32 = 128 + 13;
+
+/// Ends the process quietly when whoever reads its output has left, as after `schism run … | head`. What a run has
+/// started ends as it does however a harness ends.
+fn end_with_the_reader() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panicked| {
+        // std's printing macros panic with this text and offer no other sign.
+        let what = panicked.payload_as_str().unwrap_or_default();
+        if what.starts_with("failed printing to stdout") && what.contains("Broken pipe") {
+            std::process::exit(NOBODY_READS);
+        }
+        before(panicked);
+    }));
 }
 
 /// Runs a command; what it exits with.

@@ -89,7 +89,8 @@ impl FromStr for Backend {
     }
 }
 
-/// All runs of one file: every combination of its sweep under every seed, and each of its controls once where asked.
+/// All runs of one file: every combination of its sweep under every seed, and where asked each of its controls under every
+/// seed, of the first combination alone.
 pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> Result<Vec<Job>, Refusal> {
     let mut jobs = Vec::new();
     let combinations = Experiment::load_combinations(file, &template.settings)?;
@@ -102,11 +103,10 @@ pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> 
             jobs.push(Job { file, name, settings, seed, ..template.clone() });
         }
     }
-    let controls = if controls { combinations.first().map_or(0, |one| one.experiment.controls.len()) } else { 0 };
-    for number in 1..=controls {
-        if let Some(control) = jobs.first().map(|job| Job { control: Some(number), ..job.clone() }) {
-            jobs.push(control);
-        }
+    let numbers = if controls { combinations.first().map_or(0, |one| one.experiment.controls.len()) } else { 0 };
+    let first = jobs[..jobs.len() / combinations.len().max(1)].to_vec();
+    for number in 1..=numbers {
+        jobs.extend(first.iter().map(|job| Job { control: Some(number), ..job.clone() }));
     }
     Ok(jobs)
 }
