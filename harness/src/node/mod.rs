@@ -113,7 +113,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
         rules: config.rules.clone(),
         targets: config.overlay.keep.clone(),
         transport: Arc::new(wire::tcp),
-        clock: shown.clone(),
+        clock: clock.clone(),
         spawner: spawner.clone(),
         chance: instructions.chance ^ 0x726f_6775_6573,
     };
