@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schism_chaos::active::{Active, Deed, GateState, LinkState};
+use schism_chaos::adversary::Adversary;
 use schism_chaos::draw::{NodeDescription, NodeState};
 use schism_chaos::effect::Effect;
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
@@ -13,11 +14,15 @@ use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_chaos::progress::Act;
 use schism_node::chain::Rules;
+use schism_node::config::Defences;
 
-use crate::backend::{Backend, Heard, Place};
+use crate::backend::{Backend, Heard, Place, draws};
 use crate::checks::Wiring;
 use crate::payments;
-use crate::topology::{LinkClass, NodePlan, Plan, Starts, Topology};
+use crate::topology::{LinkClass, NodePlan, Overlay, Plan, Starts, Topology};
+
+/// Coins that genesis gives a flooder, to pay itself with.
+const COINS_PER_FLOODER: usize = 64;
 
 /// Nodes in a backend. Positions in the plan name them.
 pub struct Cluster<B> {
@@ -66,7 +71,17 @@ impl Blueprint {
     /// The plan of a topology under `seed`, from which wallets are drawn too; the chain's interval is multiplied by
     /// `pace`.
     pub fn of(topology: &Topology, plan: Plan, seed: u64, pace: f64) -> Self {
-        let mut whole = topology.chain.rules(&payments::allocations(seed));
+        let mut allocations = payments::allocations(seed);
+        let floods = |node: &NodePlan| matches!(node.adversary, Some(Adversary::Flood(_)));
+        for flooder in (0..plan.nodes.len()).filter(|&node| floods(&plan.nodes[node])) {
+            let coin = (draws::payee(seed, flooder), payments::COIN);
+            allocations.extend(std::iter::repeat_n(coin, COINS_PER_FLOODER));
+        }
+        let (inbound, defences) = match topology.overlay {
+            Overlay::Unstructured { inbound, defences, .. } => (inbound, defences),
+            _ => (None, Defences::default()),
+        };
+        let mut whole = topology.chain.rules(&allocations);
         whole.interval = whole.interval.mul_f64(pace);
         let places = (0..plan.nodes.len()).map(|position| {
             let node = &plan.nodes[position];
@@ -77,7 +92,8 @@ impl Blueprint {
                 keep: plan.links.iter().filter(|link| link.from == position).map(|link| link.to).collect(),
                 bootstrap: node.bootstrap.clone(),
                 degree: node.degree as usize,
-                most_connections: None,
+                most_connections: inbound.filter(|_| node.degree > 0).map(|inbound| (node.degree + inbound) as usize),
+                defences,
                 adversary: node.adversary,
             }
         });

@@ -51,8 +51,24 @@ pub const EARLY_BLOCKS: usize = 16;
 pub const EARLY_SECONDS: u32 = 7_200;
 /// Bytes of a block in a file of blocks: Bitcoin's protocol limit for any message.
 pub const FRAME_BYTES: u32 = 32 << 20;
-/// Addresses in the book.
-pub const ADDRESSES: usize = 1_000;
+/// Addresses in the book: as many as its buckets have places.
+pub const ADDRESSES: usize = (NEW_BUCKETS * NEW_PER_BUCKET + TRIED_BUCKETS * TRIED_PER_BUCKET) as usize;
+/// Buckets of addresses that others told of, and places in each: a sixteenth of Bitcoin Core's.
+pub const NEW_BUCKETS: u64 = 64;
+/// See [`NEW_BUCKETS`].
+pub const NEW_PER_BUCKET: u64 = 12;
+/// Buckets of addresses where somebody was met, and places in each.
+pub const TRIED_BUCKETS: u64 = 32;
+/// See [`TRIED_BUCKETS`].
+pub const TRIED_PER_BUCKET: u64 = 8;
+/// Dials in a row that came to nothing, after which an address may be replaced by another: Bitcoin Core's.
+pub const HOPELESS: u32 = 3;
+/// Places of the book that others wait for at once.
+pub const CHALLENGES: usize = 16;
+/// Outbound peers that are dialled first in the next life: Bitcoin Core's.
+pub const ANCHORS: usize = 2;
+/// Connections accepted beyond the most that are kept, so that a newcomer can be weighed against those who are here.
+pub const NEWCOMERS: usize = 8;
 /// Seconds a peer may take for a response before another is asked.
 pub const RESPONSE_SECONDS: u64 = 10;
 /// Seconds after which a verdict is no longer waited for: a message to an actor was lost.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use schism_wire::{Keypair, Multiaddr, PeerId};
+use serde::{Deserialize, Serialize};
 
 use crate::chain::Rules;
 
@@ -35,8 +36,53 @@ pub struct OverlayConfig {
     pub degree: usize,
     /// Connections it accepts at most, in both directions together.
     pub most_connections: usize,
+    /// What keeps others from choosing its peers for it.
+    pub defences: Defences,
     /// How fast its own timers run (redials, pauses, patience), in seconds a second; 1 but where a story is hurried.
     pub haste: f64,
+}
+
+/// What keeps others from choosing all of a node's peers for it. Of use to nodes that seek their peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defences {
+    /// Its book of addresses is kept in buckets, of which one part of the network reaches few.
+    pub buckets: bool,
+    /// It first dials peers that it had dialled in its last life.
+    pub anchors: bool,
+    /// It looks, by short connections, whether addresses it was told of are there.
+    pub feelers: bool,
+    /// Who was met keeps its place in the book as long as it is there.
+    pub try_before_evict: bool,
+    /// Who connects to it when there is no room is weighed against those who are here.
+    pub protect_inbound: bool,
+}
+
+impl Defences {
+    /// None of them.
+    pub const NONE: Self =
+        Self { buckets: false, anchors: false, feelers: false, try_before_evict: false, protect_inbound: false };
+    /// Their words in YAML, in the order of the fields.
+    pub const WORDS: [&str; 5] = ["buckets", "anchors", "feelers", "try_before_evict", "protect_inbound"];
+
+    /// Each, by its word.
+    pub fn each(&mut self) -> [(&'static str, &mut bool); 5] {
+        let [buckets, anchors, feelers, try_before_evict, protect_inbound] = Self::WORDS;
+        [
+            (buckets, &mut self.buckets),
+            (anchors, &mut self.anchors),
+            (feelers, &mut self.feelers),
+            (try_before_evict, &mut self.try_before_evict),
+            (protect_inbound, &mut self.protect_inbound),
+        ]
+    }
+}
+
+impl Default for Defences {
+    fn default() -> Self {
+        let mut all = Self::NONE;
+        all.each().into_iter().for_each(|(_, on)| *on = true);
+        all
+    }
 }
 
 /// How a node mines.

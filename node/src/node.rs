@@ -34,7 +34,8 @@ impl Node {
         surroundings: Surroundings,
         between: impl FnOnce(Ring) -> Ring,
     ) -> Result<Self, StoreFailure> {
-        let Surroundings { transport, store, clock, chance, spawner, verifier, events, trace, work } = surroundings;
+        let Surroundings { transport, store, clock, chance, spawner, verifier, events, trace, work, notes } =
+            surroundings;
         let events = log::as_well(events);
         // Addresses exist before actors do, so that each is born knowing its neighbours.
         let contexts = (Context::new(), Context::new(), Context::new(), Context::new());
@@ -81,6 +82,7 @@ impl Node {
             ring,
             events,
             work,
+            notes,
         });
         // Network first, so that it hears the tip that Ledger opens with.
         run(&spawner, contexts.3, network);

@@ -11,6 +11,7 @@ use crate::chain::SignatureCheck;
 use crate::clock::Clock;
 use crate::control::Event;
 use crate::ledger::store::Store;
+use crate::network::book::notes::Notes;
 
 /// What a node is given at its start.
 pub struct Surroundings {
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub trace: Trace,
     /// What computing costs, where it would otherwise be free.
     pub work: Arc<dyn VirtualWork>,
+    /// Where what it knows of others is kept.
+    pub notes: Box<dyn Notes>,
 }
 
 /// Runs futures of one node. To kill is to drop them, to freeze is not to poll them.

@@ -10,6 +10,8 @@ use super::byzantine::Unreliable;
 use super::censorship::Censor;
 use super::clock_lies::Liar;
 use super::echo::Recording;
+use super::eclipse::Eclipser;
+use super::equivocation::Equivocator;
 use super::flood::Flooder;
 use super::leash::{Leash, Signal};
 use super::private_branch::PrivateBranches;
@@ -24,6 +26,8 @@ pub fn stand_in(adversary: Adversary, ring: Ring, leash: &Leash, means: &Means) 
         Adversary::PrivateBranch(how) => stand(PrivateBranches::new(how, leashed), ring, leash, means),
         Adversary::Selfish(how) => stand(Selfish::new(how, leashed), ring, leash, means),
         Adversary::Byzantine(how) => stand(Unreliable::new(how, leashed, means), ring, leash, means),
+        Adversary::Eclipse(how) => stand(Eclipser::new(how, leashed, means), ring, leash, means),
+        Adversary::Equivocation(how) => stand(Equivocator::new(how, leashed, means), ring, leash, means),
         Adversary::Flood(how) => stand(Flooder::new(how, leashed, means.clone()), ring, leash, means),
         Adversary::Censorship(how) => stand(Censor::new(how, leashed), ring, leash, means),
         Adversary::Echo(how) => stand(Recording::new(how, leashed, means.clone()), ring, leash, means),

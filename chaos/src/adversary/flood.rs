@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::between::Strategy;
 use super::leash::Leash;
+use super::purse::Purse;
 use super::rogue::{Frame, Heard, Means, Rogue};
 use super::tampering::compact;
 
@@ -38,7 +39,7 @@ pub struct Flood {
 
 impl Default for Flood {
     fn default() -> Self {
-        Self { rogues: 9, a_second: 50 }
+        Self { rogues: 11, a_second: 50 }
     }
 }
 
@@ -61,11 +62,15 @@ enum Kind {
     Orphans,
     /// Questions for all there is.
     Questions,
-    /// Connections under new names that are closed again at once.
+    /// Storms of connections, each under a new name, that are closed again at once.
     Connections,
+    /// Payments to itself that keep every rule and pay the least there is to pay.
+    Useless,
+    /// Questions whose answers it never reads.
+    Unread,
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     Kind::Junk,
     Kind::Oversized,
     Kind::Truncated,
@@ -75,6 +80,8 @@ const KINDS: [Kind; 9] = [
     Kind::Orphans,
     Kind::Questions,
     Kind::Connections,
+    Kind::Useless,
+    Kind::Unread,
 ];
 
 /// How long one name is used at most, and how long a name that was sent away rests.
@@ -108,6 +115,7 @@ impl Flooder {
                 leash: self.leash.clone(),
                 tip: self.tip.clone(),
                 chain: Vec::new(),
+                purse: Purse::of(&self.means),
             };
             self.means.spawner.spawn_local(Box::pin(flood.go_on()));
         }
@@ -143,16 +151,21 @@ struct Work {
     tip: Arc<std::sync::Mutex<Option<Arc<Block>>>>,
     /// Headers that were ground once and are told by every name.
     chain: Vec<Header>,
+    purse: Purse,
 }
 
 impl Work {
     async fn go_on(mut self) {
         loop {
+            if self.kind == Kind::Connections {
+                self.storm().await;
+                tokio::time::sleep(2 * REST).await;
+                continue;
+            }
             let mut rogue = self.rogue();
-            let life = if self.kind == Kind::Connections { TICK } else { LIFE };
-            self.live(&mut rogue, Instant::now() + life).await;
+            self.live(&mut rogue, Instant::now() + LIFE).await;
             drop(rogue);
-            tokio::time::sleep(if self.kind == Kind::Connections { TICK } else { REST }).await;
+            tokio::time::sleep(REST).await;
         }
     }
 
@@ -160,9 +173,21 @@ impl Work {
         let mut secret = [0; 32];
         self.chance.fill_bytes(&mut secret);
         let identity = Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519");
-        let mut rogue = Rogue::of(&self.means, &identity);
+        let mut rogue = match self.kind {
+            Kind::Unread => Rogue::that_leaves_answers(&self.means, &identity),
+            _ => Rogue::of(&self.means, &identity),
+        };
         self.means.targets.iter().for_each(|target| rogue.dial(target));
         rogue
+    }
+
+    /// Connects under many names at once, and leaves.
+    async fn storm(&mut self) {
+        let end = Instant::now() + TICK;
+        let names: Vec<Rogue> = (0..self.burst).map(|_| self.rogue()).collect();
+        self.leash.note(|deeds| deeds.told += names.len() as u64);
+        let stay = |mut rogue: Rogue| async move { while timeout_at(end, rogue.next()).await.is_ok() {} };
+        futures::future::join_all(names.into_iter().map(stay)).await;
     }
 
     /// Sends until everyone has sent this name away, or for as long as a name is used.
@@ -217,6 +242,18 @@ impl Work {
             }
             Kind::Questions => {
                 let asked = [Request::Pool, Request::Headers { locator: Vec::new() }, Request::Addresses];
+                self.ask_all(rogue, &encode_request(&asked[number as usize % asked.len()]).into());
+            }
+            Kind::Useless => {
+                if let Some(payment) = self.purse.spend() {
+                    rogue.say(Topic::Transactions, serialize(&payment));
+                }
+            }
+            Kind::Unread => {
+                let genesis = self.means.rules.genesis.block_hash();
+                let tip = self.tip.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+                let tip = tip.map_or(genesis, |tip| tip.block_hash());
+                let asked = [Request::Blocks { hashes: vec![tip; 16] }, Request::Headers { locator: vec![genesis] }];
                 self.ask_all(rogue, &encode_request(&asked[number as usize % asked.len()]).into());
             }
             // These wait to be asked, and are there.

@@ -4,17 +4,22 @@
 //! - `leash`: how whoever drives a cluster tells an adversary to begin, and sees what it did.
 //! - `between`: the actor that takes the place of two doors and asks a strategy about everything that passes.
 //! - `secret`: what nobody may learn of yet, whichever way it would go out.
+//! - `purse`: coins that genesis gave an adversary.
 //! - `rogue`: a peer of its own on the wire, which keeps no rule.
-//! - `byzantine`, `censorship`, `clock_lies`, `echo`, `flood`, `private_branch`, `selfish`, `tampering`: one strategy a file.
+//! - `byzantine`, `censorship`, `clock_lies`, `echo`, `eclipse`, `equivocation`, `flood`, `private_branch`, `selfish`,
+//!   `tampering`: one strategy a file.
 
 mod between;
 mod byzantine;
 mod censorship;
 mod clock_lies;
 mod echo;
+mod eclipse;
+mod equivocation;
 mod flood;
 mod leash;
 mod private_branch;
+mod purse;
 mod rogue;
 mod secret;
 mod selfish;
@@ -27,10 +32,12 @@ pub use byzantine::{Answers, Byzantine};
 pub use censorship::Censorship;
 pub use clock_lies::{ClockLies, Stamps};
 pub use echo::Echo;
+pub use eclipse::{Eclipse, MOST_GROUPS, MOST_PER_GROUP};
+pub use equivocation::Equivocation;
 pub use flood::Flood;
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
-pub use rogue::Means;
+pub use rogue::{Means, TransportAt};
 pub use selfish::SelfishMining;
 use serde::{Deserialize, Serialize};
 pub use tampering::Tampering;
@@ -49,6 +56,10 @@ pub enum Adversary {
     Censorship(Censorship),
     /// Fails the others: passes nothing on, or answers nothing, too late or wrongly.
     Byzantine(Byzantine),
+    /// Wants to be all the peers that a victim has.
+    Eclipse(Eclipse),
+    /// Makes two blocks of one and tells each half of its peers of another.
+    Equivocation(Equivocation),
     /// Sends nodes more than they can want.
     Flood(Flood),
     /// Stamps its blocks with other times than the time.
@@ -66,6 +77,8 @@ impl Adversary {
             Self::Tampering(_) => "tampering",
             Self::Censorship(_) => "censorship",
             Self::Byzantine(_) => "byzantine",
+            Self::Eclipse(_) => "eclipse",
+            Self::Equivocation(_) => "equivocation",
             Self::Flood(_) => "flood",
             Self::ClockLies(_) => "clock_lies",
             Self::Echo(_) => "echo",
@@ -87,7 +100,7 @@ pub struct Kind {
 }
 
 /// Every kind of adversary.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 10] = [
     Kind {
         name: "private_branch",
         explain: "Mines apart from the block before a payment on, with a conflict of it, and tells all when the payment counts as final and its own branch has more work; gives up when too far behind.",
@@ -119,10 +132,22 @@ pub const KINDS: [Kind; 8] = [
         said: "adversary: { kind: byzantine, relays: false, answers: truth }",
     },
     Kind {
+        name: "eclipse",
+        explain: "Listens at many addresses, tells a victim of them all, connects to it, and waits for the day on which it starts anew and chooses its peers from what it was told.",
+        evidence: "addresses in the victim's book, and the connections it has",
+        said: "adversary: { kind: eclipse, addresses: 220, groups: 55, dials: 24 }",
+    },
+    Kind {
+        name: "equivocation",
+        explain: "Makes two blocks where it found one, and tells one half of its peers of the one and the other half of the other.",
+        evidence: "blocks told, two for each it found; nodes that stand on different ones of them",
+        said: "adversary: { kind: equivocation, every: 1 }",
+    },
+    Kind {
         name: "flood",
-        explain: "Sends nodes junk, oversized, truncated and endless messages, duplicate blocks, headers without work, orphans, questions and connections, under a new name whenever one is sent away.",
+        explain: "Sends nodes junk, oversized, truncated and endless messages, duplicate blocks, headers without work, orphans, payments to itself, questions whose answers it may not read, and storms of connections, under a new name whenever one is sent away.",
         evidence: "messages told; bytes that nodes received, and names that they sent away",
-        said: "adversary: { kind: flood, rogues: 9, a_second: 50 }",
+        said: "adversary: { kind: flood, rogues: 11, a_second: 50 }",
     },
     Kind {
         name: "clock_lies",

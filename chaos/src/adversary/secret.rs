@@ -29,6 +29,11 @@ impl Secret {
         self.coins.extend(coins);
     }
 
+    /// Whether a block is a part of it.
+    pub(super) fn keeps(&self, hash: &BlockHash) -> bool {
+        self.blocks.contains_key(hash)
+    }
+
     /// Whether a transaction spends a coin of the secret.
     pub(super) fn concerns(&self, transaction: &Transaction) -> bool {
         transaction.input.iter().any(|input| self.coins.contains(&input.previous_output))

@@ -1,6 +1,7 @@
 //! What a run's seed draws for each of its nodes, the same on every backend.
 
 use bitcoin::ScriptBuf;
+use bitcoin::secp256k1::SecretKey;
 use schism_node::chain::{sign, template};
 use schism_node::wire::{Keypair, PeerId};
 use sha2::{Digest, Sha256};
@@ -31,10 +32,14 @@ pub fn peer(seed: u64, node: usize) -> PeerId {
     identity(seed, node).public().to_peer_id()
 }
 
-/// Whom a node's coinbases pay: nobody spends them.
+/// Whom a node's coinbases pay: nobody but an adversary spends them.
 pub fn payee(seed: u64, node: usize) -> ScriptBuf {
-    let key = sign::key_from(seed ^ 0x6d69_6e65, u32::try_from(node).unwrap_or(u32::MAX));
-    template::pay_to_witness_key_hash(&sign::public(&key))
+    template::pay_to_witness_key_hash(&sign::public(&purse(seed, node)))
+}
+
+/// The key of what a node's coinbases pay.
+pub fn purse(seed: u64, node: usize) -> SecretKey {
+    sign::key_from(seed ^ 0x6d69_6e65, u32::try_from(node).unwrap_or(u32::MAX))
 }
 
 fn hash(parts: &[&[u8]]) -> [u8; 32] {

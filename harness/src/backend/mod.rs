@@ -20,6 +20,7 @@ use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::chain::Rules;
+use schism_node::config::Defences;
 use schism_node::control::{Answer, Event, Question};
 use schism_node::wire::{Multiaddr, PeerId};
 
@@ -42,6 +43,8 @@ pub struct Place {
     pub degree: usize,
     /// Connections it has at most, in both directions together; nothing: as many as others want.
     pub most_connections: Option<usize>,
+    /// What keeps others from choosing its peers for it.
+    pub defences: Defences,
     /// What stands between its actors.
     pub adversary: Option<Adversary>,
 }
@@ -57,6 +60,7 @@ impl Place {
             bootstrap: Vec::new(),
             degree: 0,
             most_connections: None,
+            defences: Defences::default(),
             adversary: None,
         }
     }

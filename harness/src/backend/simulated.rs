@@ -16,6 +16,7 @@ use schism_node::clock::{Clock, LAB_EPOCH};
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::control::{Answer, Event, Question};
 use schism_node::ledger::store::memory::{Disk, Shelf};
+use schism_node::network::book::notes::MemoryNotes;
 use schism_node::surroundings::{Spawner, Surroundings};
 use schism_node::wire::{Keypair, Multiaddr, PeerId};
 use schism_node::{Node, NodeConfig};
@@ -47,6 +48,8 @@ struct Host {
     place: Place,
     identity: Keypair,
     disk: Disk,
+    /// What it knows of others.
+    notes: MemoryNotes,
     clock: Clock,
     gates: Gates,
     /// Holds what stands between its actors, where something does.
@@ -93,6 +96,11 @@ impl Simulated {
         self.hosts[node].leash.clone()
     }
 
+    /// What a node has noted of others: what is written here its next life reads.
+    pub fn notes(&self, node: usize) -> MemoryNotes {
+        self.hosts[node].notes.clone()
+    }
+
     fn surroundings(&self, node: usize, spawner: &NodeSpawner) -> Surroundings {
         let host = &self.hosts[node];
         let index = index(node);
@@ -119,6 +127,7 @@ impl Simulated {
             }),
             trace: self.simulation.recorder().of_node(index),
             work: Arc::new(spawner.clone()),
+            notes: Box::new(host.notes.clone()),
         }
     }
 
@@ -136,6 +145,7 @@ impl Simulated {
                 bootstrap: known(&host.place.bootstrap),
                 degree: host.place.degree,
                 most_connections: host.place.most_connections.unwrap_or(MOST_CONNECTIONS),
+                defences: host.place.defences,
                 haste: 1.0,
             },
             mining: MiningConfig {
@@ -183,6 +193,7 @@ impl Backend for Simulated {
             place,
             identity: draws::identity(self.simulation.settings().seed, node),
             disk: Disk::on(&self.shelf),
+            notes: MemoryNotes::default(),
             clock: Clock::starting_at(LAB_EPOCH.as_secs_f64() + self.began.elapsed().as_secs_f64()),
             gates: Gates::default(),
             leash: Leash::default(),
@@ -210,13 +221,19 @@ impl Backend for Simulated {
         let (adversary, leash) = (host.place.adversary, host.leash.clone());
         let shared: Arc<dyn Spawner> = Arc::new(spawner.clone());
         let (fabric, fidelity) = (self.simulation.fabric().clone(), self.simulation.settings().fidelity);
+        let elsewhere = fabric.clone();
         let means = Means {
             rules: config.rules.clone(),
             targets: config.overlay.keep.clone(),
             transport: Arc::new(move |identity: &Keypair| fabric.transport(index(node), identity, fidelity)),
             clock: host.clock.clone(),
+            place: Arc::new(|group, host| own_place(group, host).address()),
+            transport_at: Arc::new(move |group, host, identity| {
+                elsewhere.transport(own_place(group, host), identity, fidelity)
+            }),
             spawner: shared.clone(),
             chance: chance ^ 0x726f_6775_6573,
+            purse: draws::purse(self.simulation.settings().seed, node),
         };
         let started = Node::start(config, surroundings, |ring| {
             let ring = match adversary {
@@ -266,7 +283,7 @@ impl Backend for Simulated {
     }
 
     fn erase(&mut self, node: usize) {
-        self.hosts[node].disk = Disk::on(&self.shelf);
+        (self.hosts[node].disk, self.hosts[node].notes) = (Disk::on(&self.shelf), MemoryNotes::default());
     }
 
     async fn ask(&mut self, node: usize, question: Question) -> Option<Answer> {
@@ -354,6 +371,12 @@ impl Backend for Simulated {
         let deadline = self.began + deadline;
         self.inbox.next(deadline).await
     }
+}
+
+/// A place that is no node's: those of one group are of one group of addresses, which no node is of but in clusters of more than
+/// 192.
+fn own_place(group: u8, host: u8) -> NodeIndex {
+    NodeIndex(u16::from_be_bytes([host.saturating_add(1), u8::MAX - group]))
 }
 
 fn index(node: usize) -> NodeIndex {

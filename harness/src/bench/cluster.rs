@@ -235,5 +235,5 @@ fn figures(
 /// Nodes that find each other, half of them miners.
 fn topology(nodes: usize) -> Topology {
     let groups = vec![group("miner", nodes / 2, Role::Miner), group("full", nodes - nodes / 2, Role::Full)];
-    super::topology(nodes, groups, Overlay::Unstructured { degree: DEGREE }, LinkClass::default())
+    super::topology(nodes, groups, Overlay::unstructured(DEGREE), LinkClass::default())
 }

@@ -55,7 +55,7 @@ struct Quiet<S> {
 
 async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, String> {
     let (watch, processor) = (Stopwatch::start(), processor_seconds());
-    let mut quiet = Quiet::start(begin, nodes, Overlay::Unstructured { degree: DEGREE }).await?;
+    let mut quiet = Quiet::start(begin, nodes, Overlay::unstructured(DEGREE)).await?;
     let up = watch.elapsed();
     quiet.wait_until("everyone has a peer", |quiet| quiet.peers.iter().all(|peers| *peers > 0)).await?;
     let connected = watch.elapsed();

@@ -46,6 +46,7 @@ async fn fetch(simulation: Simulation, chain: Chain) -> Result<(Duration, Durati
             bootstrap: Vec::new(),
             degree: 0,
             most_connections: None,
+            defences: Default::default(),
             adversary: None,
         });
     }

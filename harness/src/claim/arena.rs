@@ -257,6 +257,16 @@ impl Arena {
         Ok(())
     }
 
+    /// The place it is held in.
+    pub(super) fn backend(&mut self) -> &mut Simulated {
+        self.cluster.backend()
+    }
+
+    /// A node as planned.
+    pub(super) fn node(&self, node: usize) -> &NodePlan {
+        &self.cluster.plan().nodes[node]
+    }
+
     /// Asks a node.
     pub(super) async fn ask(&mut self, node: usize, question: Question) -> Option<Answer> {
         self.cluster.backend().ask(node, question).await

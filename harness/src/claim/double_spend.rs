@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::arena::{Arena, Attack};
 use super::censorship::Censored;
 use super::difficulty::Followed;
+use super::eclipse::Eclipsed;
 use super::selfish::Stretch;
 use super::stale_blocks::Propagation;
 use crate::backend::mutation::Mutation;
@@ -68,6 +69,9 @@ pub struct Tally {
     /// What became of censored payments.
     #[serde(default)]
     pub censored: Censored,
+    /// What became of restarts under an eclipse.
+    #[serde(default)]
+    pub eclipsed: Eclipsed,
     /// How blocks spread in a stretch of honest mining.
     #[serde(default)]
     pub propagation: Propagation,
@@ -100,6 +104,7 @@ impl Tally {
         self.lost_by_miners += other.lost_by_miners;
         self.stretches.extend(&other.stretches);
         self.censored.add(&other.censored);
+        self.eclipsed.add(&other.eclipsed);
         self.propagation.add(&other.propagation);
         self.followed.extend(&other.followed);
         self.blocks += other.blocks;

@@ -8,6 +8,7 @@
 mod censorship;
 mod difficulty;
 mod double_spend;
+mod eclipse;
 mod selfish;
 mod stale_blocks;
 
@@ -123,6 +124,12 @@ pub fn judge(claim: &Claim, tallies: &[Tally]) -> (Verdict, Option<String>, Meas
             .to_owned(),
             both().flat_map(|(point, tally)| censorship::rows(*orphaning, point, tally)).collect(),
             censorship::figures(&whole),
+        ),
+        What::Eclipse { .. } => (
+            "who a node is left with that starts anew, against draws from its book (f^d), and each defence against its absence"
+                .to_owned(),
+            eclipse::rows(&points, tallies),
+            eclipse::figures(&whole),
         ),
         What::StaleBlocks => (
             "heights with two blocks against what their measured spread foretells (Decker and Wattenhofer)".to_owned(),

@@ -3,13 +3,15 @@
 //! - this file: what a file says, as data: [`Claim`], and the [`Point`]s it is measured at.
 //! - [`parameters`]: what the points of each claim may say. `read`: from a tree to it, and back to text.
 //! - [`part`]: a share of a point's trials, for one worker process.
-//! - `arena`, `censorship`, `difficulty`, `double_spend`, `selfish`, `stale_blocks`: how trials are held in a simulation.
+//! - `arena`, `censorship`, `difficulty`, `double_spend`, `eclipse`, `selfish`, `stale_blocks`: how trials are held in a
+//!   simulation.
 //! - [`judge`]: from what was counted to rows, the gate and a verdict.
 
 mod arena;
 mod censorship;
 mod difficulty;
 mod double_spend;
+mod eclipse;
 pub mod judge;
 pub mod parameters;
 pub mod part;
@@ -61,6 +63,12 @@ pub enum What {
         orphaning: bool,
         /// The node whose chain counts.
         witness: String,
+    },
+    /// A node that starts anew chooses nobody but the attacker as often as draws from its book say, and less often with each
+    /// defence.
+    Eclipse {
+        /// Who starts anew.
+        victim: String,
     },
     /// Two blocks are found at as many heights as the measured spread of blocks foretells.
     StaleBlocks,

@@ -65,6 +65,29 @@ const CENSORSHIP: [Parameter; 5] = [
     TRIALS,
 ];
 
+const ECLIPSE: [Parameter; 8] = [
+    number("slots", (1.0, 64.0), "Outbound peers that each node seeks."),
+    number("addresses", (1.0, 16_000.0), "Addresses that the attacker listens at."),
+    number(
+        "defences",
+        (0.0, 31.0),
+        "Which are on, added up: buckets 1, anchors 2, feelers 4, try_before_evict 8, protect_inbound 16.",
+    ),
+    place(
+        "minutes",
+        (0.1, 10_000.0),
+        "Minutes that the attacker has before the victim starts anew; 20 where nothing is said.",
+    ),
+    number("down", (0.0, 1.0), "Whether the honest peers that the victim had dialled are down by then."),
+    place("q", (0.0, 0.99), "The attacker's share of all hash power, where a merchant is paid."),
+    number(
+        "confirmations",
+        (1.0, 30.0),
+        "Blocks on a payment to the victim after which it hands over; it is no merchant where this is not said.",
+    ),
+    amount("trials", (1.0, 1e6), "Restarts of the victim."),
+];
+
 const STALE_BLOCKS: [Parameter; 3] =
     [place("delay", (0.0, 1e6), "The latency of all links one way, in milliseconds."), BLOCKS, STRETCHES];
 
@@ -82,6 +105,7 @@ impl What {
             Self::DoubleSpend { .. } => "double_spend",
             Self::Selfish => "selfish",
             Self::Censorship { .. } => "censorship",
+            Self::Eclipse { .. } => "eclipse",
             Self::StaleBlocks => "stale_blocks",
             Self::Difficulty { .. } => "difficulty",
         }
@@ -93,6 +117,7 @@ impl What {
             Self::DoubleSpend { .. } => &DOUBLE_SPEND,
             Self::Selfish => &SELFISH,
             Self::Censorship { .. } => &CENSORSHIP,
+            Self::Eclipse { .. } => &ECLIPSE,
             Self::StaleBlocks => &STALE_BLOCKS,
             Self::Difficulty { .. } => &DIFFICULTY,
         }
@@ -105,6 +130,7 @@ impl What {
             Self::Selfish => &["alpha", "blocks", "stretches"],
             Self::Censorship { orphaning: false, .. } => &["c", "k", "trials"],
             Self::Censorship { orphaning: true, .. } => &["c", "deficit", "rounds", "trials"],
+            Self::Eclipse { .. } => &["slots", "addresses", "defences", "trials"],
             Self::StaleBlocks => &["delay", "blocks", "stretches"],
             Self::Difficulty { .. } => &["power", "liars", "blocks", "stretches"],
         }
@@ -116,6 +142,7 @@ impl What {
             Self::DoubleSpend { .. } => "private_branch",
             Self::Censorship { .. } => "censorship",
             Self::Difficulty { .. } => "clock_lies",
+            Self::Eclipse { .. } => "eclipse",
             // Of stale blocks too: that nobody keeps any back is what its control takes away.
             Self::Selfish | Self::StaleBlocks => "selfish",
         }

@@ -8,18 +8,22 @@ use schism_chaos::simulation::{Fidelity, Settings, simulate};
 use serde::{Deserialize, Serialize};
 
 use super::double_spend::{self, Series};
-use super::{Point, What, arena, censorship, difficulty, selfish, stale_blocks};
+use super::{Point, What, arena, censorship, difficulty, eclipse, selfish, stale_blocks};
 use crate::backend::mutation::Mutation;
 use crate::experiment::Experiment;
 
 pub use super::censorship::Censored;
 pub use super::difficulty::Followed;
 pub use super::double_spend::Tally;
+pub use super::eclipse::Eclipsed;
 pub use super::selfish::Stretch;
 pub use super::stale_blocks::Propagation;
 
 /// Trials in a part: a simulation takes a moment to start, and no longer than ten of them.
 const TRIALS: u32 = 50;
+
+/// Restarts in a part: one book is poisoned for them all.
+const RESTARTS: u32 = 25;
 
 /// Of the times in `/proc`: the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -53,14 +57,17 @@ pub fn parts(what: &What, points: &[Point], seed: u64) -> Vec<Part> {
             What::DoubleSpend { .. } | What::Censorship { .. } => {
                 (point.whole("trials"), point.whole("trials").div_ceil(TRIALS))
             }
+            What::Eclipse { .. } => (point.whole("trials"), point.whole("trials").div_ceil(RESTARTS)),
             What::Selfish | What::StaleBlocks | What::Difficulty { .. } => {
                 (point.whole("blocks") * point.whole("stretches"), point.whole("stretches"))
             }
         };
+        // Points of eclipses are compared with each other over the same seeds.
+        let apart = if matches!(what, What::Eclipse { .. }) { 0 } else { number as u64 };
         // As equal as they can be: the last shall not be the one that everyone waits for.
         (0..count).map(move |part| Part {
             point: number,
-            seed: seed.wrapping_mul(1_000_003).wrapping_add(number as u64 * 10_007 + u64::from(part)),
+            seed: seed.wrapping_mul(1_000_003).wrapping_add(apart * 10_007 + u64::from(part)),
             trials: trials / count + u32::from(part < trials % count),
         })
     };
@@ -131,6 +138,11 @@ pub fn hold(
             let value = |name| point.get(name).unwrap_or(0.0);
             let series = difficulty::Series { power: value("power"), liars: value("liars"), blocks: part.trials };
             simulate(settings, move |simulation| difficulty::follow(simulation, topology, series, mutation))
+        }
+        What::Eclipse { victim } => {
+            eclipse::arrange(&mut topology, point);
+            let series = eclipse::Series::at(point, part.trials, victim);
+            simulate(settings, move |simulation| eclipse::hold(simulation, topology, series, mutation))
         }
         What::StaleBlocks => {
             let delay = Duration::from_secs_f64(point.get("delay").unwrap_or(0.0) / 1_000.0);

@@ -8,7 +8,7 @@ use crate::topology::{print_difficulty, read_difficulty};
 use crate::yaml::{Context, Node, Printed, Value, list, map, text};
 
 /// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
-pub(crate) const SHORT: [&str; 17] = [
+pub(crate) const SHORT: [&str; 22] = [
     "profile",
     "q",
     "confirmations",
@@ -26,12 +26,17 @@ pub(crate) const SHORT: [&str; 17] = [
     "delay",
     "power",
     "liars",
+    "slots",
+    "addresses",
+    "defences",
+    "minutes",
+    "down",
 ];
 
 /// Reads a claim; names of nodes are checked where the topology is known.
 pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Option<Claim> {
     let fields = context.map(node, "a claim")?;
-    let said = fields.present(&["double_spend", "selfish", "censorship", "stale_blocks", "difficulty"]);
+    let said = fields.present(&["double_spend", "selfish", "censorship", "stale_blocks", "difficulty", "eclipse"]);
     let single = fields.at_most_one(&said);
     let what = said.first().map(|entry| match entry.key.as_str() {
         "selfish" => context.map(&entry.value, "a claim about selfish mining").map(|fields| {
@@ -48,6 +53,7 @@ pub(crate) fn read(context: &Context, node: &Node, known: Option<&Known>) -> Opt
             Some(What::Difficulty { law: law? })
         }),
         "censorship" => read_censorship(context, &entry.value, known),
+        "eclipse" => read_eclipse(context, &entry.value, known),
         _ => read_double_spend(context, &entry.value, known),
     });
     let profile = fields.or("profile", "full".to_owned(), Context::name);
@@ -112,6 +118,13 @@ fn read_censorship(context: &Context, node: &Node, known: Option<&Known>) -> Opt
     Some(What::Censorship { orphaning: orphaning?, witness: witness? })
 }
 
+fn read_eclipse(context: &Context, node: &Node, known: Option<&Known>) -> Option<What> {
+    let fields = context.map(node, "a claim about eclipses")?;
+    let victim = fields.required("victim", |context, node| read_node(context, node, known));
+    fields.finish();
+    Some(What::Eclipse { victim: victim? })
+}
+
 /// The name of a node, which must be one where it is known which there are.
 fn read_node(context: &Context, node: &Node, known: Option<&Known>) -> Option<String> {
     let name = context.text(node)?;
@@ -167,6 +180,7 @@ pub(crate) fn print(claim: &Claim) -> Printed {
         }
         What::Difficulty { law } => map([("law", Some(print_difficulty(*law)))]),
         What::Selfish | What::StaleBlocks => map([]),
+        What::Eclipse { victim } => map([("victim", Some(text(victim)))]),
         What::Censorship { orphaning, witness } => {
             map([("orphaning", Some((*orphaning).into())), ("witness", Some(text(witness)))])
         }

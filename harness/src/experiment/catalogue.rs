@@ -27,7 +27,7 @@ impl CheckWord {
 }
 
 /// Every check, safety first.
-pub const CHECKS: [CheckWord; 18] = [
+pub const CHECKS: [CheckWord; 19] = [
     CheckWord {
         name: "agreement",
         always: true,
@@ -105,6 +105,14 @@ pub const CHECKS: [CheckWord; 18] = [
         explain: "Honest nodes that nothing cuts off stay connected to each other whatever strangers do, and so many strangers come \
                   and go; it says how much they sent.",
         said: "keeps_honest_peers: { strangers: 100 }",
+    },
+    CheckWord {
+        name: "equivocated",
+        always: false,
+        finally: true,
+        explain: "At so many heights honest nodes saw different blocks of an adversary first; it says how evenly they were told, how \
+                  deep they had to go back, and what honest miners lost.",
+        said: "equivocated: { heights: 20 }",
     },
     CheckWord {
         name: "refused_reasons",

@@ -109,6 +109,11 @@ pub enum Check {
         /// Connections of strangers that ended, of all nodes together.
         strangers: u32,
     },
+    /// Finally: honest nodes saw different blocks of an adversary first, at so many heights at least.
+    Equivocated {
+        /// Heights.
+        heights: u32,
+    },
     /// Finally: every node has refused something for each of these reasons, by name.
     RefusedReasons(Vec<&'static str>),
 }
@@ -143,6 +148,7 @@ impl Check {
             Self::Unaltered => "unaltered",
             Self::OnlyLiarsBanned { .. } => "only_liars_banned",
             Self::KeepsHonestPeers { .. } => "keeps_honest_peers",
+            Self::Equivocated { .. } => "equivocated",
             Self::RefusedReasons(_) => "refused_reasons",
         }
     }

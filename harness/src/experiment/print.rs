@@ -150,6 +150,7 @@ fn print_check(check: &Check) -> (String, Printed) {
         Check::Limits(limits) => print_limits(limits),
         Check::OnlyLiarsBanned { at_least } => map([("at_least", Some((*at_least).into()))]),
         Check::KeepsHonestPeers { strangers } => map([("strangers", Some((*strangers).into()))]),
+        Check::Equivocated { heights } => map([("heights", Some((*heights).into()))]),
         Check::RefusedReasons(names) => map([("these", Some(list(names, text)))]),
     };
     (check.name().to_owned(), printed)

@@ -199,7 +199,7 @@ fn a_setting_reaches_everything_and_is_as_strict_as_the_file() {
     .unwrap();
     assert_eq!((set.seed, set.load.transactions.0), (9, 5.0));
     assert_eq!(set.faults[0].fault, Fault::Partition(Partition::Sides(vec!["minority".parse().unwrap()])));
-    assert_eq!(set.topology.overlay, crate::topology::Overlay::Unstructured { degree: 3 });
+    assert_eq!(set.topology.overlay, crate::topology::Overlay::unstructured(3));
     assert_eq!(set.faults[2].lasting, Lasting::For("2m".parse().unwrap()));
     for (setting, told) in [
         ("sed=9", "--set:1:1: unknown key in experiment `sed` (did you mean `seed`?)"),

@@ -17,6 +17,7 @@ use schism_node::clock::Clock;
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::ledger::store::{FileStore, StoreFailure};
 use schism_node::ledger::verifier::Pool;
+use schism_node::network::book::notes::FileNotes;
 use schism_node::surroundings::{RealWork, Spawner, Surroundings, Trace};
 use schism_node::{Node, NodeConfig, wire};
 use tokio::sync::mpsc;
@@ -32,6 +33,8 @@ use crate::supervisor::protocol::{Fruit, Instructions, Order, Report, What, Word
 pub const VERB: &str = "node";
 /// Orders read and not yet carried out.
 const ORDERS: usize = 1_024;
+/// The first of the ports that an adversary listens at besides its node's.
+const FIRST_OWN_PORT: u16 = 20_000;
 
 /// Why a node process could not be a node.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
         events: Arc::new(|event| say(&Word::Event(event))),
         trace: Trace::default(),
         work: Arc::new(RealWork),
+        notes: Box::new(FileNotes::in_folder(&instructions.store)),
     };
     let config = NodeConfig {
         name: instructions.name,
@@ -101,6 +105,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
             bootstrap: instructions.bootstrap,
             degree: instructions.degree,
             most_connections: instructions.most_connections,
+            defences: instructions.defences,
             haste: instructions.clock_rate,
         },
         mining: MiningConfig {
@@ -109,13 +114,17 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
             payee: instructions.payee,
         },
     };
+    let own = config.listen.clone();
     let means = Means {
         rules: config.rules.clone(),
         targets: config.overlay.keep.clone(),
         transport: Arc::new(wire::tcp),
         clock: clock.clone(),
+        place: Arc::new(move |group, host| own_place(&own, group, host)),
+        transport_at: Arc::new(|_, _, identity| wire::tcp(identity)),
         spawner: spawner.clone(),
         chance: instructions.chance ^ 0x726f_6775_6573,
+        purse: instructions.purse,
     };
     let gates = Gates::default();
     let node = Node::start(config, surroundings, |ring| {
@@ -127,6 +136,14 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
         if instructions.gated { gates.stand_in(ring, instructions.chance, &spawner) } else { ring }
     })?;
     Ok(Running { node, gates, clock })
+}
+
+/// An address beside a node's own: another port, as it has one machine.
+fn own_place(own: &wire::Multiaddr, group: u8, host: u8) -> wire::Multiaddr {
+    let port = FIRST_OWN_PORT + u16::from_be_bytes([group, host]);
+    let own = own.to_string();
+    let machine = own.rsplit_once('/').map_or(own.as_str(), |(machine, _)| machine);
+    format!("{machine}/{port}").parse().unwrap_or_else(|_| wire::Multiaddr::empty())
 }
 
 impl Running {

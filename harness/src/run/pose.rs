@@ -108,6 +108,7 @@ impl Means {
             Check::Unaltered => Box::new(checks::Unaltered::of(of)),
             Check::OnlyLiarsBanned { at_least } => Box::new(checks::OnlyLiarsBanned::new(*at_least).among(of)),
             Check::KeepsHonestPeers { strangers } => Box::new(checks::KeepsHonestPeers::new(*strangers).among(of)),
+            Check::Equivocated { heights } => Box::new(checks::Equivocated::at(*heights).among(of)),
             Check::RefusedReasons(names) => Box::new(checks::RefusedReasons::new(names.iter().copied()).among(of)),
             Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo).among(of)),
         }

@@ -40,6 +40,7 @@ pub(super) struct Finally {
     unaltered: Option<Some<Yes>>,
     only_liars_banned: Option<Some<OnlyLiarsBanned>>,
     keeps_honest_peers: Option<Some<KeepsHonestPeers>>,
+    equivocated: Option<Some<Equivocated>>,
     refused_reasons: Option<Some<RefusedReasons>>,
     pool_agreement: Option<Some<PoolAgreement>>,
     converged: Option<Some<Converged>>,
@@ -159,6 +160,14 @@ struct OnlyLiarsBanned {
 struct KeepsHonestPeers {
     /// Connections of strangers that ended, of all nodes together.
     strangers: Option<u32>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Equivocated {
+    /// Heights at which honest nodes saw different blocks of an adversary first.
+    #[schemars(range(min = 1))]
+    heights: Option<u32>,
 }
 
 #[derive(JsonSchema)]

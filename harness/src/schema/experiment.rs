@@ -60,6 +60,8 @@ struct Claim {
     stale_blocks: Option<StaleBlocks>,
     /// Blocks take as long as the law of the chain's difficulty says.
     difficulty: Option<Difficulty>,
+    /// A node that starts anew is left with nobody but the attacker as often as draws from its book say.
+    eclipse: Option<Eclipse>,
     /// Which list of points is measured; `full` where nothing is said.
     profile: Option<Name>,
     /// What holds at every point.
@@ -71,6 +73,13 @@ struct Claim {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Selfish {}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Eclipse {
+    /// The node that starts anew.
+    victim: String,
+}
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -145,6 +154,16 @@ struct Point {
     power: Option<f64>,
     /// Of all hash power, the share that lies about the time.
     liars: Option<f64>,
+    /// Outbound peers that each node seeks.
+    slots: Option<u32>,
+    /// Addresses that the attacker listens at.
+    addresses: Option<u32>,
+    /// Which defences are on, added up: buckets 1, anchors 2, feelers 4, try_before_evict 8, protect_inbound 16.
+    defences: Option<u32>,
+    /// Minutes that the attacker has before the victim starts anew.
+    minutes: Option<f64>,
+    /// Whether the honest peers that the victim had dialled are down by then.
+    down: Option<u32>,
     /// The selfish miner's share of all hash power.
     alpha: Option<f64>,
     /// Blocks that everyone finds together in one stretch.

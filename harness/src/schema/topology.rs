@@ -132,6 +132,23 @@ enum Adversary {
         relays: Option<bool>,
         answers: Option<Answers>,
     },
+    /// Wants to be all the peers that a victim has.
+    Eclipse {
+        /// Addresses that it listens at.
+        #[schemars(range(min = 1))]
+        addresses: Option<u32>,
+        /// Groups of addresses that they are of.
+        #[schemars(range(min = 1, max = 64))]
+        groups: Option<u32>,
+        /// Connections that it seeks to the victim.
+        dials: Option<u32>,
+    },
+    /// Makes two blocks of one and tells each half of its peers of another.
+    Equivocation {
+        /// Of the blocks it finds, every so manyth comes in two.
+        #[schemars(range(min = 1))]
+        every: Option<u32>,
+    },
     /// Sends nodes more than they can want.
     Flood {
         /// Rogues at work at once.
@@ -218,6 +235,10 @@ enum Overlay {
     Unstructured {
         #[schemars(range(min = 1))]
         degree: u32,
+        /// Connections that each accepts; as many as others want, where nothing is said.
+        inbound: Option<u32>,
+        /// What keeps others from choosing a node's peers for it; all there is, where nothing is said.
+        defences: Option<Vec<Defence>>,
     },
     /// One island per group, with bridges between them.
     Islands {
@@ -228,6 +249,21 @@ enum Overlay {
     },
     /// Exactly these.
     Links(Vec<[String; 2]>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Defence {
+    /// A book in buckets by group of addresses.
+    Buckets,
+    /// Peers of the last life are dialled first.
+    Anchors,
+    /// Short connections show whether addresses are there.
+    Feelers,
+    /// Who was met keeps its place as long as it is there.
+    TryBeforeEvict,
+    /// Who connects is weighed against those who are here.
+    ProtectInbound,
 }
 
 #[derive(JsonSchema)]

@@ -1,7 +1,7 @@
 //! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
 //!
 //! ```text
-//! harness ── {"id":1,"what":{"hello":{"version":2,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ── {"id":1,"what":{"hello":{"version":3,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
 //! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
 //! ```
 //!
@@ -11,11 +11,13 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use bitcoin::ScriptBuf;
+use bitcoin::secp256k1::SecretKey;
 use schism_chaos::adversary::Adversary;
 use schism_chaos::fault::{Actor, CrashKind};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::chain::Rules;
+use schism_node::config::Defences;
 use schism_node::control::{Answer, Event, Question};
 use schism_node::wire::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Queueing;
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes of a line at most: the largest block in hex, twice.
 pub const LONGEST_LINE: usize = 64 << 20;
 
@@ -120,10 +122,14 @@ pub struct Instructions {
     pub degree: usize,
     /// Connections it has at most.
     pub most_connections: usize,
+    /// What keeps others from choosing its peers for it.
+    pub defences: Defences,
     /// Its hash rate, in hashes per real second.
     pub hashes_per_second: f64,
     /// Whom its coinbases pay.
     pub payee: ScriptBuf,
+    /// The key of that.
+    pub purse: SecretKey,
     /// Seed of its random choices.
     pub chance: u64,
     /// The folder of its store.

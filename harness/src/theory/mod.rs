@@ -4,6 +4,7 @@
 //! - [`censorship`]: how long a payment waits that some miners leave out, and how often a block with it is undone.
 //! - [`difficulty`]: how long blocks take after hash power has changed, or under lies about the time.
 //! - [`double_spend`]: how often a private branch undoes a payment, in three tables that are up to a factor 2 apart.
+//! - [`eclipse`]: how likely all peers that a node draws are one owner's.
 //! - [`race`]: how long such a race lasts, by walking through its states.
 //! - [`selfish`]: revenue and stale blocks of selfish mining.
 //! - [`stale_blocks`]: at how many heights two blocks are found.
@@ -11,6 +12,7 @@
 pub mod censorship;
 pub mod difficulty;
 pub mod double_spend;
+pub mod eclipse;
 pub mod race;
 pub mod selfish;
 pub mod stale_blocks;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use schism_chaos::adversary::{
-    Adversary, Answers, Byzantine, Censorship, ClockLies, Echo, Flood, KINDS, PrivateBranch, SelfishMining, Stamps,
-    Tampering,
+    Adversary, Answers, Byzantine, Censorship, ClockLies, Echo, Eclipse, Equivocation, Flood, KINDS, MOST_GROUPS,
+    MOST_PER_GROUP, PrivateBranch, SelfishMining, Stamps, Tampering,
 };
 
 use schism_chaos::quantity::Pause;
@@ -32,6 +32,28 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             let word = |context: &Context, node: &Node| context.word(node, "kind of answer", &Answers::WORDS);
             let answers = fields.or("answers", usual.answers, word);
             relays.zip(answers).map(|(relays, answers)| Adversary::Byzantine(Byzantine { relays, answers }))
+        }
+        Some("eclipse") => {
+            let usual = Eclipse::default();
+            let addresses = fields.or("addresses", usual.addresses, Context::count);
+            let groups = fields.or("groups", usual.groups, Context::count);
+            let dials = fields.or("dials", usual.dials, Context::whole::<u32>);
+            addresses.zip(groups).zip(dials).and_then(|((addresses, groups), dials)| {
+                if groups > MOST_GROUPS || addresses > groups * MOST_PER_GROUP {
+                    let help = format!("at most {MOST_GROUPS} groups of {MOST_PER_GROUP} addresses");
+                    context.wrong(
+                        node.at,
+                        format!("{addresses} addresses of {groups} groups are too many"),
+                        Some(help),
+                    );
+                    return None;
+                }
+                Some(Adversary::Eclipse(Eclipse { addresses, groups, dials }))
+            })
+        }
+        Some("equivocation") => {
+            let every = fields.or("every", Equivocation::default().every, Context::count);
+            every.map(|every| Adversary::Equivocation(Equivocation { every }))
         }
         Some("flood") => {
             let usual = Flood::default();
@@ -96,6 +118,12 @@ pub(super) fn print(adversary: Adversary) -> Printed {
         Adversary::Byzantine(Byzantine { relays, answers }) => {
             kind.and(map([("relays", Some(relays.into())), ("answers", Some(text(answers.word())))]))
         }
+        Adversary::Eclipse(Eclipse { addresses, groups, dials }) => kind.and(map([
+            ("addresses", Some(addresses.into())),
+            ("groups", Some(groups.into())),
+            ("dials", Some(dials.into())),
+        ])),
+        Adversary::Equivocation(Equivocation { every }) => kind.and(map([("every", Some(every.into()))])),
         Adversary::Flood(Flood { rogues, a_second }) => {
             kind.and(map([("rogues", Some(rogues.into())), ("a_second", Some(a_second.into()))]))
         }

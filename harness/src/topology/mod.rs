@@ -21,6 +21,7 @@ pub(crate) use read::{read, read_loss};
 use schism_chaos::adversary::Adversary;
 use schism_chaos::quantity::{HashRate, Length, Share};
 use schism_chaos::selector::{Role, Selector};
+use schism_node::config::Defences;
 
 /// A topology as its file says it, checked. [`Plan`] is what it expands to.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +85,10 @@ pub enum Overlay {
     Unstructured {
         /// Outbound connections sought.
         degree: u32,
+        /// Connections accepted; nothing: as many as others want.
+        inbound: Option<u32>,
+        /// What keeps others from choosing a node's peers for it.
+        defences: Defences,
     },
     /// Each node is linked to the next.
     Line,
@@ -102,4 +107,11 @@ pub enum Overlay {
     },
     /// Exactly these, by node names.
     Links(Vec<(String, String)>),
+}
+
+impl Overlay {
+    /// Nodes that seek so many peers, with everything that protects them.
+    pub fn unstructured(degree: u32) -> Self {
+        Self::Unstructured { degree, inbound: None, defences: Defences::default() }
+    }
 }

@@ -100,7 +100,7 @@ impl Topology {
         links.extend(explicit_links(&nodes, &explicit, &mut chance));
         links.sort_unstable();
         links.dedup();
-        if let Overlay::Unstructured { degree } = self.overlay {
+        if let Overlay::Unstructured { degree, .. } = self.overlay {
             seek(&mut nodes, &explicit, degree, &mut chance);
         } else {
             // Shapes say who is linked to whom; a newcomer that nobody linked is attached to one of them.

@@ -64,7 +64,16 @@ fn print_overlay(overlay: &Overlay) -> Printed {
         Overlay::Ring => text("ring"),
         Overlay::Star => text("star"),
         Overlay::Mesh => text("mesh"),
-        Overlay::Unstructured { degree } => map([("unstructured", Some(map([("degree", Some((*degree).into()))])))]),
+        Overlay::Unstructured { degree, inbound, defences } => {
+            let mut defences = *defences;
+            let on: Vec<&str> = defences.each().into_iter().filter(|(_, on)| **on).map(|(word, _)| word).collect();
+            let unstructured = map([
+                ("degree", Some((*degree).into())),
+                ("inbound", inbound.map(Into::into)),
+                ("defences", Some(list(&on, text))),
+            ]);
+            map([("unstructured", Some(unstructured))])
+        }
         Overlay::Islands { degree, bridges } => {
             let islands = map([("degree", Some((*degree).into())), ("bridges", Some((*bridges).into()))]);
             map([("islands", Some(islands))])

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use schism_chaos::quantity::{Bandwidth, HashRate, Length, Share};
 use schism_chaos::selector::Role;
+use schism_node::config::Defences;
 
 use super::{Group, HashPower, LinkClass, Overlay, Region, Topology, adversary, chain};
 use crate::known::Known;
@@ -278,8 +279,10 @@ fn read_overlay(context: &Context, node: &Node, known: &Known) -> Option<Overlay
         "unstructured" => {
             let fields = context.map(&said.value, "an unstructured overlay")?;
             let degree = fields.required("degree", Context::count);
+            let inbound = fields.optional("inbound", Context::whole::<u32>);
+            let defences = fields.or("defences", Defences::default(), read_defences);
             fields.finish();
-            Some(Overlay::Unstructured { degree: degree? })
+            Some(Overlay::Unstructured { degree: degree?, inbound: inbound?, defences: defences? })
         }
         "islands" => {
             let fields = context.map(&said.value, "an overlay of islands")?;
@@ -290,6 +293,14 @@ fn read_overlay(context: &Context, node: &Node, known: &Known) -> Option<Overlay
         }
         _ => read_links(context, &said.value, known),
     }
+}
+
+fn read_defences(context: &Context, node: &Node) -> Option<Defences> {
+    let words = Defences::WORDS.map(|word| (word, word));
+    let said = context.list(node, "`defences`", |context, node| context.word(node, "defence", &words))?;
+    let mut defences = Defences::NONE;
+    defences.each().into_iter().for_each(|(word, on)| *on = said.contains(&word));
+    Some(defences)
 }
 
 fn read_links(context: &Context, node: &Node, known: &Known) -> Option<Overlay> {

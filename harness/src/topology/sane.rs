@@ -46,7 +46,7 @@ pub(super) fn share(power: HashPower, total: f64) -> f64 {
 fn fits(context: &Context, topology: &Topology, overlay: &Entry) -> bool {
     let nodes: u64 = topology.groups.iter().map(|group| u64::from(group.count)).sum();
     let (what, help) = match &topology.overlay {
-        Overlay::Unstructured { degree } if u64::from(*degree) >= nodes => (
+        Overlay::Unstructured { degree, .. } if u64::from(*degree) >= nodes => (
             format!("a degree of {degree} is more than {nodes} nodes can have"),
             format!("at most {}", nodes.saturating_sub(1)),
         ),

@@ -20,12 +20,15 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::error;
 
 use super::admission::Admission;
+use super::book::notes::Notes;
+use super::book::{Book, notes};
 use super::gossip::Announcer;
+use super::inbound::Inbound;
 use super::overlay::{Move, Overlay};
 use super::peers::{Charged, Peers};
 use super::reconcile::Reconcile;
 use super::sync::Sync;
-use crate::bounds::RESPONSE_SECONDS;
+use crate::bounds::{NEWCOMERS, RESPONSE_SECONDS};
 use crate::chain::{Refused, Rules};
 use crate::config::OverlayConfig;
 use crate::control::Event;
@@ -37,6 +40,8 @@ use crate::surroundings::{Cost, Spawner, VirtualWork};
 const PULSE: Duration = Duration::from_secs(1);
 /// Pulses between two comparisons with one peer after the other: what gossip lost is found without luck.
 const PULSES_PER_COMPARISON: u64 = 30;
+/// Pulses between two looks at whether the notes have to be written anew.
+const PULSES_PER_NOTES: u64 = 10;
 /// Things heard before the mailbox has its turn: verdicts make room for what is heard next.
 const HEARD_AT_ONCE: usize = 32;
 
@@ -62,6 +67,8 @@ pub struct Parts {
     pub events: Arc<dyn Fn(Event) + Send + std::marker::Sync>,
     /// What handling bytes costs.
     pub work: Arc<dyn VirtualWork>,
+    /// Where it keeps what it knows of others from one life to the next.
+    pub notes: Box<dyn Notes>,
 }
 
 /// Talks to peers.
@@ -72,6 +79,10 @@ pub struct Network {
     work: Arc<dyn VirtualWork>,
     listen: Multiaddr,
     peers: Peers,
+    inbound: Inbound,
+    notes: Box<dyn Notes>,
+    /// What they say.
+    noted: String,
     overlay: Overlay,
     admission: Admission,
     sync: Sync,
@@ -90,27 +101,39 @@ pub struct Network {
 impl Network {
     /// A network that listens and dials once its actor is started.
     pub fn new(parts: Parts) -> Self {
-        let Parts { identity, listen, rules, overlay, transport, spawner, chance, ring, events, work } = parts;
+        let Parts { identity, listen, rules, overlay, transport, spawner, chance, ring, events, work, notes } = parts;
         let upgrades = rules.upgrades.iter().filter_map(|upgrade| upgrade.max_block_bytes);
         let ours = overlay.degree + overlay.keep.len();
+        let defences = overlay.defences;
+        let most_inbound = overlay.most_connections.saturating_sub(ours).max(overlay.most_connections / 2);
+        // Who seeks nobody has the peers it was told of: nobody else is weighed against them.
+        let protects = defences.protect_inbound && overlay.degree > 0;
+        let newcomers = if protects { NEWCOMERS } else { 0 };
         let settings = Settings {
             genesis: rules.genesis.block_hash(),
             max_block_bytes: upgrades.fold(rules.max_block_bytes, usize::max),
-            most_connections: overlay.most_connections,
-            most_inbound: overlay.most_connections.saturating_sub(ours).max(overlay.most_connections / 2),
+            most_connections: overlay.most_connections.saturating_add(newcomers),
+            most_inbound: most_inbound.saturating_add(newcomers),
             response_time: Duration::from_secs(RESPONSE_SECONDS),
         };
         let mut chance = StdRng::seed_from_u64(chance);
         let mut fork = || StdRng::seed_from_u64(chance.next_u64());
         let (overlay_chance, nonces) = (fork(), fork());
+        let noted = notes.read();
+        let (book, anchors) =
+            Book::opened(noted.as_deref(), defences.buckets, defences.try_before_evict, chance.next_u64());
+        let anchors = if defences.anchors { anchors } else { Vec::new() };
         Self {
             wire: Wire::new(&identity, transport, &settings, Box::new(move |future| spawner.spawn(future))),
             ring,
             events,
             work,
             listen,
-            peers: Peers::default(),
-            overlay: Overlay::new(identity.public().to_peer_id(), &overlay, Duration::ZERO, overlay_chance),
+            peers: Peers::with(book),
+            inbound: Inbound::new(if protects { most_inbound } else { usize::MAX }),
+            notes,
+            noted: noted.unwrap_or_default(),
+            overlay: Overlay::new(identity.public().to_peer_id(), &overlay, anchors, Duration::ZERO, overlay_chance),
             admission: Admission::default(),
             sync: Sync::new(settings.genesis),
             reconcile: Reconcile::default(),
@@ -147,6 +170,21 @@ impl Network {
             self.reconcile.introduced(peer);
         }
         self.seek(now);
+        if self.pulses.is_multiple_of(PULSES_PER_NOTES) {
+            self.note();
+        }
+    }
+
+    /// Writes down what the next life is to know of others, where that has changed.
+    fn note(&mut self) {
+        let text = notes::written(self.peers.book(), &self.overlay.anchors(&self.peers));
+        if text == self.noted {
+            return;
+        }
+        match self.notes.write(&text) {
+            Ok(()) => self.noted = text,
+            Err(error) => tracing::warn!(%error, "what is known of peers was not written down"),
+        }
     }
 
     /// Dials and lets go as the overlay decides.

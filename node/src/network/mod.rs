@@ -2,7 +2,9 @@
 
 pub mod actor;
 pub mod admission;
+pub mod book;
 pub mod gossip;
+pub mod inbound;
 pub mod overlay;
 pub mod peers;
 pub mod reconcile;

@@ -7,13 +7,14 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use schism_wire::{Multiaddr, PeerId};
 
-use crate::bounds::{ADDRESSES, ADDRESSES_PER_PEER, BAN_SCORE, BAN_SECONDS, BANS, SCORES};
+use super::book::{Book, Group};
+use crate::bounds::{BAN_SCORE, BAN_SECONDS, BANS, SCORES};
 use crate::control::{PeerState, PeersState};
 
 /// What this node knows of others.
 #[derive(Debug, Default)]
 pub struct Peers {
-    book: BTreeMap<PeerId, Vec<Multiaddr>>,
+    book: Book,
     connected: BTreeMap<PeerId, Connected>,
     /// Misbehaviour, also of peers that have left: leaving does not clear it.
     scores: BTreeMap<PeerId, u32>,
@@ -38,6 +39,11 @@ pub enum Charged {
 }
 
 impl Peers {
+    /// Nobody but whom this book knows.
+    pub fn with(book: Book) -> Self {
+        Self { book, ..Self::default() }
+    }
+
     /// The first connection to a peer is up.
     pub fn connected(&mut self, peer: PeerId, outbound: bool) {
         self.connected.insert(peer, Connected { outbound, round_trip: None });
@@ -65,37 +71,27 @@ impl Peers {
         self.connected.keys().copied()
     }
 
-    /// Notes where a peer listens. In a full book it takes the place of a random entry that is not connected, so
-    /// that nobody can keep others out of it, nor drive everybody out at once.
-    pub fn learn(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, chance: &mut StdRng) {
-        if addresses.is_empty() {
-            return;
-        }
-        if !self.book.contains_key(&peer) && self.book.len() >= ADDRESSES {
-            let loose: Vec<_> = self.book.keys().filter(|known| !self.is_connected(**known)).copied().collect();
-            if loose.is_empty() {
-                return;
-            }
-            self.book.remove(&loose[chance.random_range(0..loose.len())]);
-        }
-        self.book.insert(peer, addresses.into_iter().take(ADDRESSES_PER_PEER).collect());
+    /// Notes where a peer listens, as somebody of group `source` says.
+    pub fn learn(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, source: &Group, chance: &mut StdRng) {
+        let connected = &self.connected;
+        self.book.learn(peer, addresses, source, |known| connected.contains_key(&known), chance);
     }
 
-    /// Where a peer listens.
-    pub fn addresses(&self, peer: PeerId) -> Vec<Multiaddr> {
-        self.book.get(&peer).cloned().unwrap_or_default()
+    /// Where peers listen.
+    pub fn book(&self) -> &Book {
+        &self.book
     }
 
-    /// The book, ordered by id.
-    pub fn book(&self) -> impl Iterator<Item = (PeerId, &[Multiaddr])> + '_ {
-        self.book.iter().map(|(peer, addresses)| (*peer, addresses.as_slice()))
+    /// The same, to note who was met there and who was not.
+    pub fn book_mut(&mut self) -> &mut Book {
+        &mut self.book
     }
 
     /// At most this many random entries of the book, the first address of each, for `asker`.
     pub fn some(&self, most: usize, asker: PeerId, chance: &mut StdRng) -> Vec<(PeerId, Multiaddr)> {
-        let others = self.book.iter().filter(|(peer, _)| **peer != asker);
+        let others = self.book.all().filter(|(peer, _)| *peer != asker);
         let mut known: Vec<_> =
-            others.filter_map(|(peer, addresses)| Some((*peer, addresses.first()?.clone()))).collect();
+            others.filter_map(|(peer, addresses)| Some((peer, addresses.first()?.clone()))).collect();
         while known.len() > most {
             known.swap_remove(chance.random_range(0..known.len()));
         }
@@ -119,7 +115,7 @@ impl Peers {
         self.banned_since.retain(|(_, banned)| *banned != peer);
         self.banned_since.extend(began.map(|began| (began, peer)));
         self.bans.insert(peer, reason);
-        self.book.remove(&peer);
+        self.book.forget(peer);
         // Scores are for those who may yet come to a ban: the banned would crowd them out.
         self.scores.remove(&peer);
         let oldest = if self.bans.len() > BANS { self.banned_since.front().map(|(_, peer)| *peer) } else { None };
@@ -169,6 +165,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::bounds::{ADDRESSES, ADDRESSES_PER_PEER};
 
     fn address(port: usize) -> Multiaddr {
         format!("/ip4/10.1.0.1/tcp/{}", port % 60_000).parse().expect("an address")
@@ -179,13 +176,13 @@ mod tests {
         let (mut peers, mut chance) = (Peers::default(), StdRng::seed_from_u64(1));
         let friend = PeerId::random();
         peers.connected(friend, true);
-        peers.learn(friend, vec![address(1)], &mut chance);
+        peers.learn(friend, vec![address(1)], &Group::of(&address(1)), &mut chance);
         for port in 0..3 * ADDRESSES {
-            peers.learn(PeerId::random(), vec![address(port); 100], &mut chance);
+            peers.learn(PeerId::random(), vec![address(port); 100], &Group::of(&address(1)), &mut chance);
         }
-        assert_eq!(peers.book().count(), ADDRESSES);
-        assert!(peers.book().all(|(_, addresses)| addresses.len() <= ADDRESSES_PER_PEER));
-        assert_eq!(peers.addresses(friend), vec![address(1)]);
+        assert_eq!(peers.book().len(), ADDRESSES);
+        assert!(peers.book().all().all(|(_, addresses)| addresses.len() <= ADDRESSES_PER_PEER));
+        assert_eq!(peers.book().addresses(friend), [address(1)]);
     }
 
     #[test]

@@ -26,8 +26,11 @@ impl From<Vec<u8>> for Frame {
 }
 
 /// Writes what it is given, reads what comes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Raw;
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Raw {
+    /// Whether it never reads an answer that it asked for, nor ends its wait for it.
+    pub(crate) leaves_answers: bool,
+}
 
 impl request_response::Codec for Raw {
     type Protocol = StreamProtocol;
@@ -45,6 +48,9 @@ impl request_response::Codec for Raw {
     where
         T: AsyncRead + Unpin + Send,
     {
+        if self.leaves_answers {
+            futures::future::pending::<()>().await;
+        }
         read(from).await
     }
 

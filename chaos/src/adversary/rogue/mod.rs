@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::secp256k1::SecretKey;
 use futures::StreamExt;
 use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, PublishError, TopicHash, ValidationMode, Version};
 use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
@@ -21,6 +22,9 @@ use schism_node::wire::{Keypair, Request, Topic, Transport, chain_name, decode_r
 
 pub(super) use codec::Frame;
 
+/// Makes ways to peers from the address of this group and number, for any name.
+pub type TransportAt = Arc<dyn Fn(u8, u8, &Keypair) -> Transport>;
+
 /// What an adversary has besides its node's actors.
 #[derive(Clone)]
 pub struct Means {
@@ -32,10 +36,16 @@ pub struct Means {
     pub transport: Arc<dyn Fn(&Keypair) -> Transport>,
     /// What time its node takes it to be.
     pub clock: Clock,
+    /// Addresses beside its node's: by the group they are of and their number in that.
+    pub place: Arc<dyn Fn(u8, u8) -> Multiaddr>,
+    /// The same as a place to live at, for any name.
+    pub transport_at: TransportAt,
     /// Runs its futures, and ends them with its node.
     pub spawner: Arc<dyn Spawner>,
     /// Seed of its choices.
     pub chance: u64,
+    /// The key of coins that genesis may have given it.
+    pub purse: SecretKey,
 }
 
 /// A peer that is nobody's node.
@@ -75,13 +85,30 @@ struct Behaviour {
 impl Rogue {
     /// A rogue that knows nobody yet; it lives at `means`' node and is known by this name.
     pub(super) fn of(means: &Means, identity: &Keypair) -> Self {
+        Self::with(means, identity, (means.transport)(identity), codec::Raw::default())
+    }
+
+    /// The same, and it never reads what it is answered.
+    pub(super) fn that_leaves_answers(means: &Means, identity: &Keypair) -> Self {
+        Self::with(means, identity, (means.transport)(identity), codec::Raw { leaves_answers: true })
+    }
+
+    /// A rogue that lives at an address of its own and listens there.
+    pub(super) fn at(means: &Means, identity: &Keypair, group: u8, host: u8) -> Self {
+        let transport = (means.transport_at)(group, host, identity);
+        let mut rogue = Self::with(means, identity, transport, codec::Raw::default());
+        let _ = rogue.swarm.listen_on((means.place)(group, host)); // nobody reaches it where that cannot be
+        rogue
+    }
+
+    fn with(means: &Means, identity: &Keypair, transport: Transport, codec: codec::Raw) -> Self {
         let chain = chain_name(&means.rules.genesis.block_hash());
         let topics = ["blocks", "transactions"].map(|name| IdentTopic::new(format!("schism/{chain}/{name}")));
         let ask = StreamProtocol::try_from_owned(format!("/schism/{chain}/ask/1")).expect("it starts with a slash");
         let behaviour = Behaviour {
             gossip: gossipsub(&chain, &topics),
             asks: request_response::Behaviour::with_codec(
-                codec::Raw,
+                codec,
                 [(ask, ProtocolSupport::Full)],
                 request_response::Config::default().with_request_timeout(Duration::from_secs(3_600)),
             ),
@@ -89,7 +116,7 @@ impl Rogue {
         let spawner = means.spawner.clone();
         let config = swarm::Config::with_executor(move |future| spawner.spawn(future))
             .with_idle_connection_timeout(Duration::from_secs(24 * 60 * 60));
-        let swarm = Swarm::new((means.transport)(identity), behaviour, identity.public().to_peer_id(), config);
+        let swarm = Swarm::new(transport, behaviour, identity.public().to_peer_id(), config);
         Self { swarm, topics, connected: BTreeSet::new() }
     }
 

@@ -21,7 +21,9 @@ pub struct NodeIndex(pub u16);
 pub const PORT: u16 = 4001;
 
 impl NodeIndex {
-    /// Where it listens: `/ip4/10.1.x.y/tcp/4001`, an ordinary address, so that nothing in libp2p treats it as special.
+    /// Where it listens: `/ip4/240.x.y.1/tcp/4001`, an ordinary address, so that nothing in libp2p treats it as special, of a
+    /// range that nobody was ever given. The number's lower byte comes first: neighbours by number are of different groups
+    /// of addresses, as nodes of different people are, and every 256th is of the same one.
     pub fn address(self) -> Multiaddr {
         self.address_with_port(PORT)
     }
@@ -30,7 +32,7 @@ impl NodeIndex {
     pub fn at(address: &Multiaddr) -> Option<Self> {
         match address.iter().next()? {
             Protocol::Ip4(ip) => match ip.octets() {
-                [10, 1, high, low] => Some(Self(u16::from_be_bytes([high, low]))),
+                [240, low, high, 1] => Some(Self(u16::from_be_bytes([high, low]))),
                 _ => None,
             },
             _ => None,
@@ -39,7 +41,7 @@ impl NodeIndex {
 
     pub(super) fn address_with_port(self, port: u16) -> Multiaddr {
         let [high, low] = self.0.to_be_bytes();
-        Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::new(10, 1, high, low))).with(Protocol::Tcp(port))
+        Multiaddr::empty().with(Protocol::Ip4(Ipv4Addr::new(240, low, high, 1))).with(Protocol::Tcp(port))
     }
 }
 

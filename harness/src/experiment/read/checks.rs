@@ -162,6 +162,12 @@ fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Op
             fields.finish();
             Some(Check::KeepsHonestPeers { strangers: strangers? })
         }
+        "equivocated" => {
+            let fields = context.map(node, "an `equivocated`")?;
+            let heights = fields.or("heights", 1, Context::count);
+            fields.finish();
+            Some(Check::Equivocated { heights: heights? })
+        }
         "refused_reasons" => read_reasons(context, node).map(Check::RefusedReasons),
         "replay" => read_replay(context, node).map(Check::Replay),
         _ => read_served(context, node, scope),

@@ -12,6 +12,7 @@ use crate::bounds::{ADDRESSES_PER_RESPONSE, ASKS_PER_PEER, RUBBISH_BLAME};
 use crate::control::Event;
 use crate::messages::{Source, ToLedger, ToMempool};
 use crate::network::admission::Origin;
+use crate::network::book::Group;
 use crate::network::sync::Unasked;
 
 impl Network {
@@ -25,16 +26,23 @@ impl Network {
             Heard::Connected { peer, outbound, address } => {
                 self.peers.connected(peer, outbound);
                 self.overlay.connected(peer, now);
-                if outbound && self.peers.addresses(peer).is_empty() {
-                    self.peers.learn(peer, vec![address], &mut self.chance);
-                }
                 (self.events)(Event::PeerConnected { peer, outbound });
+                let group = Group::of(&address);
+                if outbound {
+                    if !self.peers.book().knows(peer) {
+                        self.peers.learn(peer, vec![address], &group, &mut self.chance);
+                    }
+                    self.peers.book_mut().met(peer);
+                } else if let Some(leaves) = self.inbound.arrived(peer, group, now) {
+                    self.wire.disconnect(leaves, "makes room for a newcomer");
+                }
                 if !self.active {
                     self.wire.disconnect(peer, OFF);
                 }
             }
             Heard::Disconnected { peer, reason } => {
                 self.peers.disconnected(peer);
+                self.inbound.left(peer);
                 self.overlay.disconnected(peer, now);
                 self.sync.disconnected(peer);
                 self.reconcile.disconnected(peer);
@@ -42,14 +50,21 @@ impl Network {
             }
             Heard::DialFailed { peer, reason } => {
                 tracing::debug!(%peer, reason, "a dial failed");
+                self.peers.book_mut().missed(peer);
                 self.overlay.dial_failed(peer, now);
             }
             Heard::Subscribed { peer } => {
                 self.sync.introduced(peer);
                 self.reconcile.introduced(peer);
             }
-            Heard::Identified { peer, addresses } => self.peers.learn(peer, addresses, &mut self.chance),
-            Heard::RoundTrip { peer, time } => self.peers.round_trip(peer, time),
+            Heard::Identified { peer, addresses } => {
+                let source = self.source(peer);
+                self.peers.learn(peer, addresses, &source, &mut self.chance);
+            }
+            Heard::RoundTrip { peer, time } => {
+                self.peers.round_trip(peer, time);
+                self.inbound.round_trip(peer, time);
+            }
             Heard::Gossip { from, id, announcement } => self.gossiped(from, id, announcement),
             Heard::Requested { ask, peer, request } => self.requested(ask, peer, request),
             Heard::Answered { peer, asked, response } => {
@@ -140,16 +155,22 @@ impl Network {
                 self.ring.mempool.tell(ToMempool::Offered { peer, txids });
             }
             (Request::Addresses, Response::Addresses(known)) => {
-                let local = self.wire.local_peer();
+                let (local, source) = (self.wire.local_peer(), self.source(peer));
                 for (known, address) in known.into_iter().filter(|(known, _)| *known != local) {
-                    if self.peers.addresses(known).is_empty() && !self.peers.is_banned(known) {
-                        self.peers.learn(known, vec![address], &mut self.chance);
+                    if !self.peers.book().knows(known) && !self.peers.is_banned(known) {
+                        self.peers.learn(known, vec![address], &source, &mut self.chance);
                     }
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The part of the network that what a peer says of others comes from.
+    fn source(&self, peer: PeerId) -> Group {
+        let group = self.inbound.group(peer).or_else(|| self.peers.book().group(peer));
+        group.unwrap_or_else(|| Group::named("unknown"))
     }
 
     fn check_block(&mut self, peer: PeerId, block: Arc<Block>) {

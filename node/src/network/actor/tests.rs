@@ -15,8 +15,10 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::bounds::UNJUDGED_PER_PEER;
 use crate::chain::{Refused, Tip};
+use crate::config::Defences;
 use crate::control::{Answer, Asked, PeersState, Question};
 use crate::messages::{Announced, Next, Source, TipChange, ToLedger, ToMempool, Verdict, Want};
+use crate::network::book::notes::MemoryNotes;
 use crate::recorder::{Recorders, run, settle, tell};
 use crate::surroundings::RealWork;
 
@@ -77,6 +79,7 @@ impl Scene {
                 bootstrap: Vec::new(),
                 degree: 0,
                 most_connections: 10,
+                defences: Defences::default(),
                 haste: 1.0,
             },
             spawner: Arc::new(Tasks),
@@ -84,6 +87,7 @@ impl Scene {
             ring: around.ring(),
             events: around.listener(),
             work: Arc::new(RealWork),
+            notes: Box::new(MemoryNotes::default()),
         });
         Self { network: network.start(), around, peer, tested }
     }

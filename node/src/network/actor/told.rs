@@ -50,6 +50,7 @@ impl Network {
     /// An item is good: an announcement is passed on as it came; what was fetched is news to others only if it is a
     /// transaction (of blocks, the tip is told).
     fn relay(&mut self, waiting: &Waiting, announced: Announced) {
+        self.inbound.useful(waiting.peer, self.now());
         match (&waiting.origin, announced) {
             (Origin::Gossip(id), Announced::Block(block)) => {
                 if self.wire.judge(id, Judgement::Accept) {

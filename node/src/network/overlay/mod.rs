@@ -11,6 +11,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use schism_wire::{Multiaddr, PeerId};
 
+use super::book::notes::Anchor;
 use super::peers::Peers;
 use crate::config::OverlayConfig;
 use unstructured::Unstructured;
@@ -72,12 +73,13 @@ struct Kept {
 
 impl Overlay {
     /// An overlay of a node that is connected to nobody.
-    pub fn new(local: PeerId, config: &OverlayConfig, now: Duration, chance: StdRng) -> Self {
+    /// `anchors` are dialled first.
+    pub fn new(local: PeerId, config: &OverlayConfig, anchors: Vec<Anchor>, now: Duration, chance: StdRng) -> Self {
         let mut overlay = Self {
             local,
             kept: BTreeMap::new(),
             hung: BTreeSet::new(),
-            shape: Unstructured::new(config.degree, config.bootstrap.clone(), chance),
+            shape: Unstructured::new(config, anchors, chance),
         };
         for (peer, address) in &config.keep {
             overlay.keep(*peer, address.clone(), now);
@@ -143,6 +145,11 @@ impl Overlay {
         moves
     }
 
+    /// Whom to dial first in the next life: those it chose itself and is connected to the longest.
+    pub fn anchors(&self, peers: &Peers) -> Vec<Anchor> {
+        self.shape.anchors(peers)
+    }
+
     fn patience(&self, peer: PeerId) -> Duration {
         if self.local > peer { PATIENCE } else { Duration::ZERO }
     }
@@ -162,6 +169,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::config::Defences;
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -179,8 +187,9 @@ mod tests {
 
     fn overlay(local: PeerId, keep: &[PeerId]) -> Overlay {
         let keep = keep.iter().map(|peer| (*peer, address())).collect();
-        let config = OverlayConfig { keep, bootstrap: Vec::new(), degree: 0, most_connections: 10, haste: 1.0 };
-        Overlay::new(local, &config, Duration::ZERO, StdRng::seed_from_u64(1))
+        let (bootstrap, defences) = (Vec::new(), Defences::default());
+        let config = OverlayConfig { keep, bootstrap, degree: 0, most_connections: 10, defences, haste: 1.0 };
+        Overlay::new(local, &config, Vec::new(), Duration::ZERO, StdRng::seed_from_u64(1))
     }
 
     fn dials(overlay: &mut Overlay, peers: &Peers, second: u64) -> usize {

@@ -9,7 +9,9 @@ use rand::rngs::StdRng;
 use schism_wire::{Multiaddr, PeerId};
 
 use super::Move;
-use crate::bounds::ADDRESSES;
+use crate::bounds::{ADDRESSES, ANCHORS};
+use crate::config::OverlayConfig;
+use crate::network::book::notes::Anchor;
 use crate::network::peers::Peers;
 
 /// Between two questions for addresses after a newcomer's first; the wait doubles, as peers run out of news.
@@ -22,12 +24,20 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// A dial that is not heard of for this long is forgotten.
 const DIAL_TIME: Duration = Duration::from_secs(30);
+/// Between two feelers: a book is a sixteenth as large as Bitcoin Core's, which takes two minutes.
+const FEELER_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Random outbound connections.
 #[derive(Debug)]
 pub(super) struct Unstructured {
     degree: usize,
     bootstrap: BTreeMap<PeerId, Multiaddr>,
+    /// Peers of the last life that are still to be dialled.
+    anchors: Vec<Anchor>,
+    /// Whether it looks if addresses are there, when it does so next, and whom it is just looking for since when.
+    feels: bool,
+    next_feeler: Duration,
+    feeler: Option<(PeerId, Duration)>,
     /// Whom it chose and when: connected or being dialled.
     chosen: BTreeMap<PeerId, Duration>,
     /// How often a peer failed in a row, and when it may be chosen again.
@@ -39,10 +49,14 @@ pub(super) struct Unstructured {
 }
 
 impl Unstructured {
-    pub(super) fn new(degree: usize, bootstrap: Vec<(PeerId, Multiaddr)>, chance: StdRng) -> Self {
+    pub(super) fn new(config: &OverlayConfig, anchors: Vec<Anchor>, chance: StdRng) -> Self {
         Self {
-            degree,
-            bootstrap: bootstrap.into_iter().collect(),
+            degree: config.degree,
+            bootstrap: config.bootstrap.iter().cloned().collect(),
+            anchors,
+            feels: config.defences.feelers,
+            next_feeler: FEELER_INTERVAL,
+            feeler: None,
             chosen: BTreeMap::new(),
             failed: BTreeMap::new(),
             next_question: Duration::ZERO,
@@ -58,6 +72,7 @@ impl Unstructured {
     }
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Duration) {
+        self.feeler.take_if(|(felt, _)| *felt == peer);
         let Some(since) = self.chosen.remove(&peer) else { return };
         let (failures, next) = self.failed.entry(peer).or_default();
         *failures = if now.saturating_sub(since) > LONGEST_WAIT { 0 } else { *failures };
@@ -76,32 +91,37 @@ impl Unstructured {
         }
         let mut moves = Vec::new();
         while self.chosen.len() < self.degree {
-            let Some((peer, addresses)) = self.choose(now, peers, &open) else { break };
+            let anchor = self.anchors.pop().filter(|(peer, _)| open(*peer) && !peers.is_connected(*peer));
+            let Some((peer, addresses)) = anchor.or_else(|| self.choose(now, peers, &open)) else { break };
             self.chosen.insert(peer, now);
             moves.push(Move::Dial { peer, addresses });
         }
+        moves.extend(self.feel(now, peers, &open));
         moves.extend(self.release(peers));
         moves.extend(self.ask(now, peers));
         moves
     }
 
-    /// A random peer that is known, open, not connected and not failing; bootstrap peers only when there is no other.
+    /// A peer that is known, open, not connected and not failing, as the book draws it; bootstrap peers only when there is no
+    /// other.
     fn choose(
         &mut self,
         now: Duration,
         peers: &Peers,
         open: impl Fn(PeerId) -> bool,
     ) -> Option<(PeerId, Vec<Multiaddr>)> {
+        let (failed, chosen, feeler) = (&self.failed, &self.chosen, self.feeler);
         let fit = |peer: PeerId| {
-            let resting = self.failed.get(&peer).is_some_and(|(_, next)| *next > now);
-            open(peer) && !peers.is_connected(peer) && !self.chosen.contains_key(&peer) && !resting
+            let resting = failed.get(&peer).is_some_and(|(_, next)| *next > now);
+            let felt = feeler.is_some_and(|(felt, _)| felt == peer);
+            open(peer) && !peers.is_connected(peer) && !chosen.contains_key(&peer) && !resting && !felt
         };
-        let others = peers.book().filter(|(peer, _)| fit(*peer) && !self.bootstrap.contains_key(peer));
-        let mut candidates: Vec<_> = others.map(|(peer, addresses)| (peer, addresses.to_vec())).collect();
-        if candidates.is_empty() {
-            let bootstrap = self.bootstrap.iter().filter(|(peer, _)| fit(**peer));
-            candidates = bootstrap.map(|(peer, address)| (*peer, vec![address.clone()])).collect();
+        let known = |peer: PeerId| fit(peer) && !self.bootstrap.contains_key(&peer);
+        if let Some(peer) = peers.book().choose(&mut self.chance, known) {
+            return Some((peer, peers.book().addresses(peer).to_vec()));
         }
+        let bootstrap = self.bootstrap.iter().filter(|(peer, _)| fit(**peer));
+        let mut candidates: Vec<_> = bootstrap.map(|(peer, address)| (*peer, vec![address.clone()])).collect();
         if candidates.is_empty() {
             return None;
         }
@@ -109,10 +129,38 @@ impl Unstructured {
         Some(candidates.swap_remove(one))
     }
 
+    /// Looks whether somebody is there, and ends the connection as soon as that is known.
+    fn feel(&mut self, now: Duration, peers: &Peers, open: impl Fn(PeerId) -> bool) -> Option<Move> {
+        if let Some((peer, since)) = self.feeler {
+            let met = peers.is_connected(peer) && !self.chosen.contains_key(&peer);
+            if met || now.saturating_sub(since) >= DIAL_TIME {
+                self.feeler = None;
+            }
+            return met.then_some(Move::Hang { peer, reason: "it is there: that was all" });
+        }
+        if !self.feels || now < self.next_feeler {
+            return None;
+        }
+        self.next_feeler = now + FEELER_INTERVAL;
+        let (failed, chosen) = (&self.failed, &self.chosen);
+        let resting = |peer: PeerId| failed.get(&peer).is_some_and(|(_, next)| *next > now);
+        let fit = |peer| open(peer) && !peers.is_connected(peer) && !chosen.contains_key(&peer) && !resting(peer);
+        let peer = peers.book().doubtful(&mut self.chance, fit)?;
+        self.feeler = Some((peer, now));
+        Some(Move::Dial { peer, addresses: peers.book().addresses(peer).to_vec() })
+    }
+
+    /// Whom it chose and is connected to, the longest first.
+    pub(super) fn anchors(&self, peers: &Peers) -> Vec<Anchor> {
+        let mut up: Vec<_> = self.chosen.iter().filter(|(peer, _)| peers.is_connected(**peer)).collect();
+        up.sort_by_key(|(peer, since)| (**since, **peer));
+        up.into_iter().take(ANCHORS).map(|(peer, _)| (*peer, peers.book().addresses(*peer).to_vec())).collect()
+    }
+
     /// Lets one bootstrap peer go when all places but its own are taken by others: the next step fills it.
     fn release(&mut self, peers: &Peers) -> Option<Move> {
         let up: BTreeSet<_> = self.chosen.keys().filter(|peer| peers.is_connected(**peer)).copied().collect();
-        let others_known = peers.book().filter(|(peer, _)| !self.bootstrap.contains_key(peer)).count();
+        let others_known = peers.book().all().filter(|(peer, _)| !self.bootstrap.contains_key(peer)).count();
         let peer = up.iter().find(|peer| self.bootstrap.contains_key(peer)).copied()?;
         // In a network so small that the bootstrap peers are needed, they stay.
         (up.len() >= self.degree && others_known >= 2 * self.degree)
@@ -127,7 +175,7 @@ impl Unstructured {
         if connected.is_empty() {
             return None;
         }
-        let enough = self.chosen.len() >= self.degree && peers.book().count() > 2 * self.degree;
+        let enough = self.chosen.len() >= self.degree && peers.book().len() > 2 * self.degree;
         self.next_question = now + if enough { ASK_LATER } else { self.patience };
         self.patience = (2 * self.patience).min(ASK_LATER);
         Some(Move::AskAddresses { peer: connected[self.chance.random_range(0..connected.len())] })
@@ -139,19 +187,33 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::config::Defences;
+    use crate::network::book::{Book, Group};
 
     fn address() -> Multiaddr {
         "/ip4/10.1.0.1/tcp/4001".parse().expect("an address")
     }
 
     fn seek(degree: usize, bootstrap: &[PeerId]) -> Unstructured {
-        let bootstrap = bootstrap.iter().map(|peer| (*peer, address())).collect();
-        Unstructured::new(degree, bootstrap, StdRng::seed_from_u64(7))
+        seek_with(degree, bootstrap, &[])
+    }
+
+    fn seek_with(degree: usize, bootstrap: &[PeerId], anchors: &[PeerId]) -> Unstructured {
+        let config = OverlayConfig {
+            keep: Vec::new(),
+            bootstrap: bootstrap.iter().map(|peer| (*peer, address())).collect(),
+            degree,
+            most_connections: 100,
+            defences: Defences::default(),
+            haste: 1.0,
+        };
+        let anchors = anchors.iter().map(|peer| (*peer, vec![address()])).collect();
+        Unstructured::new(&config, anchors, StdRng::seed_from_u64(7))
     }
 
     fn knowing(known: &[PeerId]) -> Peers {
         let (mut peers, mut chance) = (Peers::default(), StdRng::seed_from_u64(1));
-        known.iter().for_each(|peer| peers.learn(*peer, vec![address()], &mut chance));
+        known.iter().for_each(|peer| peers.learn(*peer, vec![address()], &Group::of(&address()), &mut chance));
         peers
     }
 
@@ -201,11 +263,36 @@ mod tests {
         let (mut shape, mut peers) = (seek(2, &bootstrap), Peers::default());
         shape.step(Duration::ZERO, &peers, |_| true);
         peers.connected(bootstrap[0], true);
-        others.iter().for_each(|peer| peers.learn(*peer, vec![address()], &mut StdRng::seed_from_u64(1)));
+        let (source, mut chance) = (Group::of(&address()), StdRng::seed_from_u64(1));
+        others.iter().for_each(|peer| peers.learn(*peer, vec![address()], &source, &mut chance));
         for peer in dialled(&shape.step(Duration::from_secs(1), &peers, |_| true)) {
             peers.connected(peer, true);
         }
         let moves = shape.step(Duration::from_secs(2), &peers, |_| true);
         assert!(moves.iter().any(|step| matches!(step, Move::Hang { peer, .. } if *peer == bootstrap[0])));
+    }
+
+    #[test]
+    fn anchors_are_dialled_before_anyone_else() {
+        let (anchors, known) = (ids(2), ids(50));
+        let dialled = dialled(&seek_with(3, &[], &anchors).step(Duration::ZERO, &knowing(&known), |_| true));
+        assert!(anchors.iter().all(|anchor| dialled[..2].contains(anchor)), "{dialled:?}");
+        assert!(known.contains(&dialled[2]));
+    }
+
+    #[test]
+    fn a_feeler_looks_for_one_who_was_never_met_and_hangs_up() {
+        let mut peers = Peers::with(Book::in_buckets(7, true));
+        let (mut shape, known) = (seek(1, &[]), ids(2));
+        let (source, mut chance) = (Group::of(&address()), StdRng::seed_from_u64(1));
+        known.iter().for_each(|peer| peers.learn(*peer, vec![address()], &source, &mut chance));
+        let first = dialled(&shape.step(Duration::ZERO, &peers, |_| true));
+        peers.connected(first[0], true);
+        let felt = dialled(&shape.step(FEELER_INTERVAL, &peers, |_| true));
+        assert_eq!(felt.len(), 1);
+        assert_ne!(felt, first);
+        peers.connected(felt[0], true);
+        let moves = shape.step(FEELER_INTERVAL + Duration::from_secs(1), &peers, |_| true);
+        assert!(matches!(&moves[..], [Move::Hang { peer, .. }, ..] if *peer == felt[0]), "{moves:?}");
     }
 }

@@ -1,0 +1,190 @@
+//! Eclipse: peers of one owner who want to be all the peers that a victim has. Each has an address of its own; some connect to the
+//! victim and tell it of all the others whenever it asks whom else there is, and wait for the day on which it starts anew
+//! and chooses its peers from what it was told.
+//!
+//! ```text
+//! waiting ── begin ──▶ addresses listen, and connect to the victim ── rest ──▶ all of them leave
+//! ```
+//! The adversary's own node is the victim's peer as well. While the attack lasts it hears of nobody else's blocks and
+//! transactions, so that its chain is what a victim that hears of nobody else takes for the chain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::{Multiaddr, PeerId};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use schism_node::messages::{ToLedger, ToNetwork};
+use schism_node::ring::Ring;
+use schism_node::wire::limits::{ADDRESSES_PER_RESPONSE, RESPONSE_BYTES};
+use schism_node::wire::{Keypair, Request, Response, encode_response};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::between::{Strategy, shelve};
+use super::leash::{Leash, Phase, Signal};
+use super::rogue::{Heard, Means, Rogue};
+
+/// How much of the network the attacker owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eclipse {
+    /// Addresses that it listens at.
+    pub addresses: u32,
+    /// Groups of addresses that they are of; at most 64, with 250 addresses each.
+    pub groups: u32,
+    /// Connections that it seeks to the victim.
+    pub dials: u32,
+}
+
+impl Default for Eclipse {
+    fn default() -> Self {
+        Self { addresses: 220, groups: 55, dials: 24 }
+    }
+}
+
+/// Groups that there can be, and addresses of one.
+pub const MOST_GROUPS: u32 = 64;
+/// See [`MOST_GROUPS`].
+pub const MOST_PER_GROUP: u32 = 250;
+
+/// Between two looks at whether the victim is connected.
+const TICK: Duration = Duration::from_millis(500);
+/// When who does not connect by itself looks.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Who is told of, and where.
+type Catalogue = Arc<Vec<(PeerId, Multiaddr)>>;
+
+/// Tells its peers when to begin and to end, and keeps its own node to itself meanwhile.
+pub(super) struct Eclipser {
+    leash: Leash,
+    racing: watch::Sender<bool>,
+}
+
+impl Eclipser {
+    pub(super) fn new(how: Eclipse, leash: Leash, means: &Means) -> Self {
+        let (racing, begun) = watch::channel(false);
+        let chance = &mut StdRng::seed_from_u64(means.chance);
+        let identities: Vec<Keypair> = (0..how.addresses).map(|_| identity(chance)).collect();
+        let place = |number: usize| {
+            let (group, host) = (number as u32 % how.groups, number as u32 / how.groups);
+            (group as u8, host as u8)
+        };
+        let listed = identities.iter().enumerate().map(|(number, identity)| {
+            let (group, host) = place(number);
+            (identity.public().to_peer_id(), (means.place)(group, host))
+        });
+        let catalogue: Catalogue = Arc::new(listed.collect());
+        for (number, identity) in identities.into_iter().enumerate() {
+            let peer = Peer {
+                means: means.clone(),
+                place: place(number),
+                identity,
+                dials: (number as u32) < how.dials,
+                catalogue: catalogue.clone(),
+                chance: StdRng::seed_from_u64(chance.next_u64()),
+                begun: begun.clone(),
+            };
+            means.spawner.spawn_local(Box::pin(peer.go_on()));
+        }
+        Self { leash, racing }
+    }
+}
+
+fn identity(chance: &mut StdRng) -> Keypair {
+    let mut secret = [0; 32];
+    chance.fill_bytes(&mut secret);
+    Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519")
+}
+
+impl Strategy for Eclipser {
+    fn to_ledger(&mut self, message: ToLedger, ring: &Ring) {
+        match message {
+            ToLedger::CheckBlock { source, .. }
+            | ToLedger::CheckHeaders { source, .. }
+            | ToLedger::CheckTransaction { source, .. }
+                if *self.racing.borrow() && source.peer().is_some() =>
+            {
+                self.leash.note(|deeds| deeds.held_back += 1);
+                shelve(source, ring);
+            }
+            other => ring.ledger.tell(other),
+        }
+    }
+
+    fn to_network(&mut self, message: ToNetwork, ring: &Ring) {
+        ring.network.tell(message);
+    }
+
+    fn signal(&mut self, signal: Signal, _: &Ring) {
+        let racing = match signal {
+            Signal::Begin { .. } => true,
+            Signal::Delivered { .. } => return,
+            Signal::Rest => false,
+        };
+        self.racing.send_replace(racing);
+        self.leash.note(|deeds| {
+            deeds.phase = if racing { Phase::Racing } else { Phase::Resting };
+            deeds.begun += u64::from(racing);
+        });
+    }
+}
+
+/// One of the attacker's addresses, and who answers there.
+struct Peer {
+    means: Means,
+    place: (u8, u8),
+    identity: Keypair,
+    /// Whether it connects to the victim by itself.
+    dials: bool,
+    catalogue: Catalogue,
+    chance: StdRng,
+    begun: watch::Receiver<bool>,
+}
+
+impl Peer {
+    async fn go_on(mut self) {
+        // An error: there is nobody left to say when.
+        while self.begun.wait_for(|begun| *begun).await.is_ok() {
+            let (group, host) = self.place;
+            let mut rogue = Rogue::at(&self.means, &self.identity, group, host);
+            let mut tick = Instant::now() + if self.dials { TICK } else { NEVER };
+            loop {
+                tokio::select! {
+                    biased;
+                    over = self.begun.wait_for(|begun| !*begun) => match over {
+                        Ok(_) => break,
+                        Err(_) => return,
+                    },
+                    heard = timeout_at(tick, rogue.next()) => match heard {
+                        Ok(heard) => answer(&mut rogue, heard, &self.catalogue, &mut self.chance),
+                        Err(_) => {
+                            tick = Instant::now() + TICK;
+                            let absent = |target: &&(PeerId, _)| !rogue.connected().contains(&target.0);
+                            let absent: Vec<_> = self.means.targets.iter().filter(absent).cloned().collect();
+                            absent.iter().for_each(|target| rogue.dial(target));
+                        }
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// Answers who asks whom else there is, and has nothing else.
+fn answer(rogue: &mut Rogue, heard: Heard, catalogue: &Catalogue, chance: &mut StdRng) {
+    let Heard::Asked(request, answer) = heard else { return };
+    let response = match request {
+        Some(Request::Addresses) => {
+            let some = (0..ADDRESSES_PER_RESPONSE).map(|_| catalogue[chance.random_range(0..catalogue.len())].clone());
+            Response::Addresses(some.collect())
+        }
+        Some(Request::Blocks { .. }) => Response::Blocks(Vec::new()),
+        Some(Request::BlockTransactions(_)) => Response::BlockTransactions(None),
+        Some(Request::Transactions { .. }) => Response::Transactions(Vec::new()),
+        Some(Request::Pool) => Response::Pool(Vec::new()),
+        Some(Request::Headers { .. }) | None => Response::Headers(Vec::new()),
+    };
+    rogue.answer(answer, encode_response(&response, RESPONSE_BYTES));
+}
