@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Same seed, same trace: every experiment under many seeds, in two builds and two surroundings, must agree to the byte.
 #
-# usage: ci/determinism.sh [SEEDS] [FILE…]      20 seeds, all of chaos/*.yaml
+# usage: ci/determinism.sh [SEEDS] [FILE…]      20 seeds, all of chaos/*.yaml and, in brief, of chaos/attacks/*.yaml
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seeds="${1:-20}"
 shift || true
 files=("$@")
-[ "${#files[@]}" -gt 0 ] || files=(chaos/*.yaml)
+attacks=()
+[ "${#files[@]}" -gt 0 ] || { files=(chaos/*.yaml); attacks=(chaos/attacks/*.yaml); }
 
 cargo build --locked --quiet
 cargo build --locked --quiet --release
@@ -22,20 +23,23 @@ mkdir "$work/elsewhere"
 
 # Lines of "experiment seed trace items", in the order of files and seeds.
 traces() { # binary, folder of runs
-    "$1" run "${files[@]/#/$PWD/}" --seeds "$seeds" --json --runs "$2" --inconclusive warn \
-        | sed -nE 's/.*"experiment":"([^"]*)".*"seed":([0-9]+).*"trace":"([0-9a-f]+)".*"trace_items":([0-9]+).*/\1 \2 \3 \4/p' | sort
+    local common=(--seeds "$seeds" --json --runs "$2" --inconclusive warn)
+    {
+        "$1" run "${files[@]/#/$PWD/}" "${common[@]}" || true
+        [ "${#attacks[@]}" -eq 0 ] || "$1" run "${attacks[@]/#/$PWD/}" "${common[@]}" --set profile=control || true
+    } | sed -nE 's/.*"experiment":"([^"]*)".*"seed":([0-9]+).*"trace":"([0-9a-f]+)".*"trace_items":([0-9]+).*/\1 \2 \3 \4/p' | sort
 }
 
 echo "dev build, here"
-traces "$dev" "$work/runs-dev" > "$work/dev" || true
+traces "$dev" "$work/runs-dev" > "$work/dev"
 echo "release build, elsewhere: other folder, HOME and time zone, and a busy machine"
 (while :; do :; done) &
 load=$!
-(export HOME="$work/elsewhere" TZ=Asia/Tokyo; traces "$release" "$work/elsewhere/runs" > "$work/release") || true
+(export HOME="$work/elsewhere" TZ=Asia/Tokyo; traces "$release" "$work/elsewhere/runs" > "$work/release")
 kill "$load" 2>/dev/null || true
 load=""
 
-expected=$((seeds * ${#files[@]}))
+expected=$((seeds * (${#files[@]} + ${#attacks[@]})))
 ran="$(wc -l < "$work/dev")"
 if [ "$ran" -ne "$expected" ]; then
     echo "only $ran of $expected runs gave a trace" >&2

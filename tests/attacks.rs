@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use libtest_mimic::{Failed, Trial};
 
-/// One point with few trials, and yet each control turns red on it.
-const BRIEF: &str = "profile=control";
+/// One point with few trials, or a few nodes, and yet each control turns red on it.
+pub const BRIEF: &str = "profile=control";
 
 /// One trial an attack, and one for all about what else must hold.
 pub fn trials() -> Vec<Trial> {
@@ -29,7 +29,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaos/attacks")
 }
 
-fn files() -> Vec<PathBuf> {
+pub fn files() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder()).expect("the attacks are part of the project");
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();

@@ -1,16 +1,18 @@
 //! The gate: every experiment twice under each of three seeds, in two processes and two surroundings, leaves the same
-//! trace; another seed leaves another, because other things happen.
+//! trace; another seed leaves another, because other things happen. Attacks on a network, which take longer, are played
+//! twice under their own seed; claims play many simulations, and `attacks` holds those against each other.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use libtest_mimic::{Failed, Trial};
+use schism::experiment::Experiment;
 use schism::interrupt::Interrupt;
 use schism::report::Results;
 use schism::suite::Job;
 
-use crate::experiments;
 use crate::tell::{self, Surroundings};
+use crate::{attacks, experiments};
 
 /// Where a process finds the job whose trace it is to leave.
 pub const TRACED: &str = "SCHISM_TRACED";
@@ -25,19 +27,37 @@ pub fn trials() -> Vec<Trial> {
     let trial = |(name, file): (String, PathBuf)| {
         Trial::test(format!("trace_{name}"), move || holds(&file)).with_kind("simulated")
     };
-    experiments::files().into_iter().map(named).map(trial).collect()
+    experiments::files().into_iter().map(named).map(trial).chain(of_attacks()).collect()
+}
+
+/// One trial an attack that is no claim.
+fn of_attacks() -> impl Iterator<Item = Trial> {
+    let settings = vec![attacks::BRIEF.to_owned()];
+    attacks::files().into_iter().filter_map(move |file| {
+        // A file that cannot be read fails where it is played.
+        let experiment = Experiment::load(&file, &settings).ok().filter(|experiment| experiment.claim.is_none())?;
+        let (seed, settings) = (experiment.seed, settings.clone());
+        let job = Job { seed, settings, ..experiments::template(&file) };
+        let holds = move || same(&job).map(drop);
+        Some(Trial::test(format!("trace_attack_{}", experiment.name), holds).with_kind("simulated"))
+    })
+}
+
+/// Plays a job twice; what both left.
+fn same(job: &Job) -> Result<Left, Failed> {
+    let (seed, job) = (job.seed, serde_json::to_string(job)?);
+    let here = Left::by(TRACED, &job, Surroundings::Here)?;
+    let elsewhere = Left::by(TRACED, &job, Surroundings::Elsewhere)?;
+    if here == elsewhere {
+        return Ok(here);
+    }
+    Err(format!("seed {seed} left {here:?} here and {elsewhere:?} elsewhere").into())
 }
 
 fn holds(file: &std::path::Path) -> Result<(), Failed> {
     let mut left = Vec::new();
     for seed in SEEDS {
-        let job = serde_json::to_string(&Job { seed, ..experiments::template(file) })?;
-        let here = Left::by(TRACED, &job, Surroundings::Here)?;
-        let elsewhere = Left::by(TRACED, &job, Surroundings::Elsewhere)?;
-        if here != elsewhere {
-            return Err(format!("seed {seed} left {here:?} here and {elsewhere:?} elsewhere").into());
-        }
-        left.push(here);
+        left.push(same(&Job { seed, ..experiments::template(file) })?);
     }
     for (number, one) in left.iter().enumerate() {
         // The trace holds identities, which any seed changes; that blocks come at other times is another matter.
