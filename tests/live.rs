@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use schism::backend::capability::Offer;
+use schism::backend::container::image;
 use serde_json::{Value, json};
 
 /// This checkout.
@@ -250,6 +251,12 @@ fn a_cluster_that_is_up(backend: &str) -> Result<(), Failed> {
     std::fs::copy(env!("CARGO_BIN_EXE_schism"), &build)?;
     cluster.says(&["upgrade", "miner-3", "--binary", &build.display().to_string()])?;
     same("an upgraded node", &cluster.state(3)?, &json!("alive"))?;
+    if backend == "container" {
+        let image = format!("schism:{}", image::tag(Path::new(env!("CARGO_BIN_EXE_schism")))?);
+        cluster.says(&["upgrade", "miner-4", "--image", &image])?;
+        same("a node upgraded by image", &cluster.state(4)?, &json!("alive"))?;
+        cluster.refuses(&["upgrade", "miner-4", "--image", "schism:never-made"], "there is no image")?;
+    }
     cluster.says(&["add"])?;
     cluster.says(&["remove", "miner-6"])?;
     same("a removed node", &cluster.state(6)?, &json!("gone"))?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::effect::{Effect, GateChange, LinkChange};
-use crate::fault::{Actor, CrashKind};
+use crate::fault::{Actor, CrashKind, DiskTrouble};
 use crate::progress::{Act, Verb};
 
 /// The effects in force.
@@ -19,6 +19,7 @@ pub struct Active {
     hash_power: Vec<Effect>,
     clocks: Vec<Effect>,
     gates: Vec<Effect>,
+    disks: Vec<Effect>,
     destroyed: BTreeSet<usize>,
 }
 
@@ -45,6 +46,8 @@ pub enum Deed {
     SetClock(usize),
     /// Set what stands before one of its actors to [`Active::gate`].
     SetGate(usize, Actor),
+    /// Set what is wrong with the node's disk to [`Active::disk`].
+    SetDisk(usize),
     /// Stop the node and delete its store.
     Destroy(usize),
     /// Start the node for the first time.
@@ -197,6 +200,14 @@ impl Active {
         state
     }
 
+    /// What is wrong with a node's disk: the first of what is in force.
+    pub fn disk(&self, node: usize) -> Option<DiskTrouble> {
+        self.disks.iter().find_map(|effect| match effect {
+            Effect::Disk { node: whose, trouble } if *whose == node => Some(*trouble),
+            _ => None,
+        })
+    }
+
     fn apply(&mut self, effect: &Effect) -> Option<Deed> {
         match effect {
             Effect::Links { .. } => {
@@ -230,6 +241,10 @@ impl Active {
                 self.gates.push(effect.clone());
                 Some(Deed::SetGate(*node, *actor))
             }
+            Effect::Disk { node, .. } => {
+                self.disks.push(effect.clone());
+                Some(Deed::SetDisk(*node))
+            }
             Effect::Destroy { node } => self.destroyed.insert(*node).then_some(Deed::Destroy(*node)),
             Effect::Join { node, .. } => Some(Deed::Join(*node)),
         }
@@ -246,6 +261,7 @@ impl Active {
             Effect::Freeze { node } => count_down(&mut self.frozen, *node).then_some(Deed::Thaw(*node)),
             Effect::Clock { node, .. } => take(&mut self.clocks, effect).then_some(Deed::SetClock(*node)),
             Effect::Gate { node, actor, .. } => take(&mut self.gates, effect).then_some(Deed::SetGate(*node, *actor)),
+            Effect::Disk { node, .. } => take(&mut self.disks, effect).then_some(Deed::SetDisk(*node)),
             Effect::Restart { .. } | Effect::Upgrade { .. } | Effect::Destroy { .. } | Effect::Join { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The catalogue: every kind of fault with a sentence, its inverse and the evidence it leaves.
 
-use crate::fault::Fault;
+use crate::fault::{DiskTrouble, Fault};
 
 /// A row of the catalogue: what a user reads about a kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Kind {
 }
 
 /// Every kind of fault, in the order a reader meets them.
-pub const CATALOGUE: [Kind; 19] = [
+pub const CATALOGUE: [Kind; 21] = [
     Kind {
         name: "partition",
         explain: "Splits the nodes into sides; nothing crosses between them, in either direction.",
@@ -55,9 +55,9 @@ pub const CATALOGUE: [Kind; 19] = [
     },
     Kind {
         name: "crash",
-        explain: "Stops nodes mid-flight: the process (what the store accepted survives) or the machine (unsynced writes are gone, peers see silence).",
+        explain: "Stops nodes mid-flight: the process (what the store accepted survives), the machine (unsynced writes are gone, peers see silence), or torn, the machine and the end of what its disk held.",
         inverse: "The nodes start again on the store they left.",
-        evidence: "a stop of each node, no word from it while it is down, a start after it",
+        evidence: "a stop of each node, no word from it while it is down, a start after it; a torn store noticed and rebuilt",
     },
     Kind {
         name: "restart",
@@ -126,6 +126,18 @@ pub const CATALOGUE: [Kind; 19] = [
         evidence: "messages held at the actor's door, none passed; after the heal messages pass",
     },
     Kind {
+        name: "full_disk",
+        explain: "Lets nothing more fit on nodes' disks: their stores fail, and they tell nothing that is not durable.",
+        inverse: "There is room again, and the nodes start on what their disks hold.",
+        evidence: "a failure of each node's store, and words from it after the heal",
+    },
+    Kind {
+        name: "failing_sync",
+        explain: "Lets every sync of nodes' disks fail: their stores fail, and they tell nothing that is not durable.",
+        inverse: "Syncs work again, and the nodes start on what their disks hold.",
+        evidence: "a failure of each node's store, and words from it after the heal",
+    },
+    Kind {
         name: "join",
         explain: "Starts nodes that were not there yet.",
         inverse: "Nothing to undo.",
@@ -155,6 +167,8 @@ impl Fault {
             Self::Slow { .. } => "slow",
             Self::Drop { .. } => "drop",
             Self::Hold { .. } => "hold",
+            Self::Disk { trouble: DiskTrouble::Full, .. } => "full_disk",
+            Self::Disk { trouble: DiskTrouble::NoSync, .. } => "failing_sync",
             Self::Join(_) => "join",
         }
     }
@@ -176,7 +190,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    use crate::fault::{Actor, CrashKind, Join, Links, Partition};
+    use crate::fault::{Actor, CrashKind, DiskTrouble, Join, Links, Partition};
     use crate::quantity::{Bandwidth, Length, Rate, Share};
     use crate::selector::{Amount, Role, Selector, Set};
 
@@ -206,7 +220,9 @@ mod tests {
             Fault::Destroy { pick },
             Fault::Slow { actor, of: of.clone(), by },
             Fault::Drop { actor, of: of.clone(), share },
-            Fault::Hold { actor, of },
+            Fault::Hold { actor, of: of.clone() },
+            Fault::Disk { pick: of.clone(), trouble: DiskTrouble::Full },
+            Fault::Disk { pick: of, trouble: DiskTrouble::NoSync },
             Fault::Join(join),
         ];
         assert_eq!(all.len(), CATALOGUE.len());

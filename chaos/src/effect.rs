@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::draw::{Nobody, NodeDescription, NodeState, seed_for, split};
-use crate::fault::{Actor, CrashKind, Fault, Links, Partition};
+use crate::fault::{Actor, CrashKind, DiskTrouble, Fault, Links, Partition};
 use crate::selector::Selector;
 
 /// One thing that can be done and undone.
@@ -72,6 +72,13 @@ pub enum Effect {
         /// What happens there.
         change: GateChange,
     },
+    /// The node's disk does not do what it is told. Undone: it does, and the node starts again.
+    Disk {
+        /// Whose.
+        node: usize,
+        /// What is wrong with it.
+        trouble: DiskTrouble,
+    },
     /// The node stops for ever and its store is deleted.
     Destroy {
         /// Who.
@@ -127,6 +134,7 @@ impl Effect {
             | Self::Freeze { node }
             | Self::Clock { node, .. }
             | Self::Gate { node, .. }
+            | Self::Disk { node, .. }
             | Self::Destroy { node }
             | Self::Join { node, .. } => Some(*node),
         }
@@ -210,6 +218,7 @@ impl Fault {
             Self::Slow { actor, of, by } => gate(*actor, of, GateChange::Slow(*by))?,
             Self::Drop { actor, of, share } => gate(*actor, of, GateChange::Drop(share.0))?,
             Self::Hold { actor, of } => gate(*actor, of, GateChange::Hold)?,
+            Self::Disk { pick: who, trouble } => each(alive(who)?, &|node| Effect::Disk { node, trouble: *trouble }),
             Self::Join(join) => {
                 let absent = |node: &usize| nodes[*node].group == join.group && nodes[*node].state == NodeState::Absent;
                 let new = found(every.into_iter().filter(absent).take(join.count as usize).collect())?;

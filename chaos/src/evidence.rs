@@ -19,6 +19,10 @@ pub struct LinkCounters {
     pub sent: u64,
     /// How long these took, or will, summed.
     pub travel: Duration,
+    /// How long these would have taken if nobody had hurt the link, but for its jitter and their turn, summed.
+    pub unhurt: Duration,
+    /// How long these waited for their turn and took to leave, or will, summed.
+    pub queued: Duration,
     /// Frames delivered.
     pub carried: u64,
     /// Bytes of frames sent.
@@ -46,6 +50,10 @@ pub struct NodeCounters {
     pub touched: u64,
     /// Messages that passed these gates untouched.
     pub passed: u64,
+    /// Times its store failed.
+    pub failed: u64,
+    /// Times it found its store damaged and rebuilt it.
+    pub rebuilt: u64,
     /// How far its clock is from the true time, in seconds; negative is behind.
     pub clock_offset: f64,
 }
@@ -228,6 +236,8 @@ impl Add for LinkCounters {
         Self {
             sent: self.sent + other.sent,
             travel: self.travel + other.travel,
+            unhurt: self.unhurt + other.unhurt,
+            queued: self.queued + other.queued,
             carried: self.carried + other.carried,
             bytes: self.bytes + other.bytes,
             held: self.held + other.held,
@@ -244,6 +254,8 @@ impl Sub for LinkCounters {
         Self {
             sent: self.sent.saturating_sub(other.sent),
             travel: self.travel.saturating_sub(other.travel),
+            unhurt: self.unhurt.saturating_sub(other.unhurt),
+            queued: self.queued.saturating_sub(other.queued),
             carried: self.carried.saturating_sub(other.carried),
             bytes: self.bytes.saturating_sub(other.bytes),
             held: self.held.saturating_sub(other.held),

@@ -141,8 +141,26 @@ pub enum Fault {
         /// Of whom.
         of: Selector,
     },
+    /// Disks do not do what they are told: the store fails, and the node tells nothing any more. To heal is to mend the
+    /// disk and to start the node again.
+    Disk {
+        /// Of whom.
+        pick: Selector,
+        /// What is wrong with them.
+        trouble: DiskTrouble,
+    },
     /// New nodes start that were not there before. Instant; they stay.
     Join(Join),
+}
+
+/// What is wrong with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskTrouble {
+    /// Nothing more fits.
+    Full,
+    /// What was written cannot be made to last.
+    NoSync,
 }
 
 /// How a cluster is split.
@@ -182,6 +200,16 @@ pub enum CrashKind {
     Process,
     /// Unsynced writes are gone; peers see silence.
     Machine,
+    /// The same, and the disk is damaged: the end of what was synced is torn off, and what stands beside the blocks is
+    /// rubbish. The ledger has to notice.
+    Torn,
+}
+
+impl CrashKind {
+    /// Whether the machine goes, and not the process alone.
+    pub fn takes_machine(self) -> bool {
+        self != Self::Process
+    }
 }
 
 /// The four actors of a node.

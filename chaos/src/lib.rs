@@ -13,7 +13,8 @@
 //!
 //! And where it can be repeated:
 //!
-//! - [`link`]: one model of a way between two nodes, for every backend.
+//! - [`link`]: one model of a way between two nodes, for every backend. [`lane`]: the same as arithmetic in real time.
+//! - [`transport`]: TCP that obeys links inside libp2p, where the kernel does not do it.
 //! - [`simulation`]: real nodes on a virtual clock: the clock, the fabric that carries their bytes, and the runtime.
 
 pub mod active;
@@ -24,11 +25,13 @@ pub mod effect;
 pub mod evidence;
 pub mod fault;
 pub mod gate;
+pub mod lane;
 pub mod link;
 pub mod progress;
 pub mod quantity;
 pub mod schedule;
 pub mod selector;
 pub mod simulation;
+pub mod transport;
 
 pub use link::Link;

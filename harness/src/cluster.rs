@@ -15,6 +15,7 @@ use schism_chaos::link::Link;
 use schism_chaos::progress::Act;
 use schism_node::chain::Rules;
 use schism_node::config::Defences;
+use schism_node::control::Event;
 
 use crate::backend::{Backend, Heard, Place, draws};
 use crate::checks::Wiring;
@@ -40,6 +41,10 @@ pub struct Cluster<B> {
     links: BTreeMap<(usize, usize), Link>,
     /// Unsynced writes lost with crashed machines.
     writes_lost: u64,
+    /// How often each node found its store damaged and rebuilt it.
+    rebuilt: Vec<u64>,
+    /// How often each node's store failed.
+    failed: Vec<u64>,
 }
 
 /// Where a node stands.
@@ -121,11 +126,13 @@ impl<B: Backend> Cluster<B> {
         let rules = places.iter().map(|place| place.rules.clone()).collect();
         let rates = places.iter().map(|place| place.hashes_per_second).collect();
         let states = vec![State::Absent; plan.nodes.len()];
+        let (rebuilt, failed) = (vec![0; plan.nodes.len()], vec![0; plan.nodes.len()]);
         places.into_iter().for_each(|place| backend.add(place));
         let usual = link(plan.link, LinkState::default());
         backend.set_usual_link(usual);
         let (active, links) = (Active::default(), BTreeMap::new());
-        let mut cluster = Self { backend, plan, whole, rules, rates, states, active, usual, links, writes_lost: 0 };
+        let mut cluster =
+            Self { backend, plan, whole, rules, rates, states, active, usual, links, writes_lost: 0, rebuilt, failed };
         if cluster.plan.nodes.iter().any(|node| node.region.is_some()) {
             cluster.relink();
         }
@@ -195,12 +202,13 @@ impl<B: Backend> Cluster<B> {
 
     /// What a link has carried and held.
     pub fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
-        self.backend.link_counters(from, to)
+        let counters = self.backend.link_counters(from, to);
+        LinkCounters { unhurt: self.plan.link(from, to).latency.mul_f64(counters.sent as f64), ..counters }
     }
 
     /// What was done to a node, and what it did.
     pub fn node_counters(&self, node: usize) -> NodeCounters {
-        self.backend.node_counters(node)
+        NodeCounters { rebuilt: self.rebuilt[node], failed: self.failed[node], ..self.backend.node_counters(node) }
     }
 
     /// Unsynced writes lost with crashed machines so far.
@@ -255,7 +263,13 @@ impl<B: Backend> Cluster<B> {
 
     /// What happened next, or nothing when it is `deadline` first.
     pub async fn next(&mut self, deadline: Duration) -> Option<Heard> {
-        self.backend.next(deadline).await
+        let heard = self.backend.next(deadline).await;
+        match &heard {
+            Some(Heard { node, event: Event::StoreRebuilt { .. }, .. }) => self.rebuilt[*node] += 1,
+            Some(Heard { node, event: Event::StoreFailed { .. }, .. }) => self.failed[*node] += 1,
+            _ => {}
+        }
+        heard
     }
 
     async fn carry_out(&mut self, deed: Deed) -> Result<(), String> {
@@ -287,6 +301,15 @@ impl<B: Backend> Cluster<B> {
             Deed::SetGate(node, actor) => {
                 let passage = passage(self.active.gate(node, actor));
                 self.backend.set_gate(node, actor, passage);
+            }
+            Deed::SetDisk(node) => {
+                let trouble = self.active.disk(node);
+                self.backend.set_disk(node, trouble);
+                // A store that has failed is not asked again: only a new life of its node opens it.
+                if trouble.is_none() && matches!(self.states[node], State::Alive | State::Frozen) {
+                    self.end(node, CrashKind::Process, State::Dead).await;
+                    self.begin(node).await?;
+                }
             }
             Deed::Destroy(node) => {
                 self.end(node, CrashKind::Machine, State::Gone).await;

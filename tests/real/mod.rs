@@ -1,9 +1,11 @@
-//! Real nodes: stories told on processes and in containers, and that nothing of them is left behind. Where this system
+//! Real nodes: stories told on processes and in containers, that faults which never happened are missed, and that
+//! nothing of them is left behind. Where this system
 //! forbids namespaces, or no engine answers, they say so and are ignored; with `SCHISM_PROCESSES_REQUIRED=1` and
 //! `SCHISM_CONTAINERS_REQUIRED=1` they fail.
 
 mod clean;
 mod leaks;
+mod sabotage;
 mod told;
 
 use std::process::ExitCode;
@@ -72,5 +74,6 @@ pub fn as_part_of_a_cluster() -> Option<ExitCode> {
 
 fn all(backend: Backend) -> Vec<Named> {
     let clean = if backend == Backend::Container { clean::trials() } else { Vec::new() };
-    told::trials(backend).into_iter().chain(leaks::trials(backend)).chain(clean).collect()
+    let told = told::trials(backend).into_iter().chain([sabotage::trial(backend)]);
+    told.chain(leaks::trials(backend)).chain(clean).collect()
 }

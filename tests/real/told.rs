@@ -7,6 +7,7 @@ use libtest_mimic::Failed;
 use schism::backend::Backend as _;
 use schism::backend::container::Containers;
 use schism::backend::process::Processes;
+use schism::backend::process::loopback::Loopbacks;
 use schism::backend::real::site::Site;
 use schism::backend::real::{Real, Settings};
 use schism::interrupt::Interrupt;
@@ -25,6 +26,9 @@ const PACE: f64 = 0.05;
 /// The same where blocks are a second apart.
 const SLOWER: f64 = 0.25;
 
+/// A disk torn every second, in short.
+const TORN: &[&str] = &["profile=quick", "faults.0.restart.kind=torn"];
+
 /// Every story of a backend.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
     if backend == Backend::Container {
@@ -32,7 +36,9 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
             story("a_killed_container_returns_to_the_chain", "pair.yaml", Containers::new, async |story| {
                 a_killed_node_returns_to_the_chain(story).await
             }),
-            experiment("containers_pass_partition_heals", "partition-heals", backend),
+            experiment("containers_pass_partition_heals", "partition-heals", &[], backend),
+            experiment("containers_pass_every_fault", "every-fault", &[], backend),
+            experiment("containers_notice_every_torn_disk", "real/killing", TORN, backend),
         ];
     }
     vec![
@@ -42,7 +48,21 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
         story("a_killed_process_returns_to_the_chain", "pair.yaml", Processes::new, async |story| {
             a_killed_node_returns_to_the_chain(story).await
         }),
-        story("the_kernel_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", Processes::new, the_kernel_obeys),
+        story("the_kernel_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", Processes::new, async |story| {
+            links_obey(story).await
+        }),
+        story("a_transport_holds_what_is_cut_and_keeps_what_is_slow", "pair.yaml", Loopbacks::new, async |story| {
+            links_obey(story).await
+        }),
+        story("processes_on_the_loopback_agree_after_meeting", "mesh-10.yaml", Loopbacks::new, async |story| {
+            stories::agreement::halves_agree_after_meeting(story).await
+        }),
+        story("a_process_killed_on_the_loopback_returns_to_the_chain", "pair.yaml", Loopbacks::new, async |story| {
+            a_killed_node_returns_to_the_chain(story).await
+        }),
+        experiment("processes_pass_every_fault", "every-fault", &[], backend),
+        experiment("processes_open_their_ledgers_after_every_kill", "real/killing", &["profile=quick"], backend),
+        experiment("processes_notice_every_torn_disk", "real/killing", TORN, backend),
         story("a_frozen_process_says_nothing", "pair.yaml", Processes::new, a_frozen_process_says_nothing),
         story("a_selfish_process_makes_others_waste_blocks", "selfish-5.yaml", Processes::new, a_selfish_process),
     ]
@@ -84,8 +104,8 @@ async fn a_selfish_process(mut story: Story<Processes>) -> Result<(), story::Fai
     Ok(())
 }
 
-/// Counters of the kernel: nothing crosses a cut, frames cross again after it, and a delay is as long as was asked.
-async fn the_kernel_obeys(mut story: Story<Processes>) -> Result<(), story::Failed> {
+/// Counters of links: nothing crosses a cut, frames cross again after it, and a delay is as long as was asked.
+async fn links_obey<S: Site>(mut story: Story<Real<S>>) -> Result<(), story::Failed> {
     story.start().await?;
     let start = count(&mut story).await;
     story.wait_until("two blocks", seconds(600), |view| view.mined() >= 2).await?;
@@ -116,7 +136,7 @@ async fn the_kernel_obeys(mut story: Story<Processes>) -> Result<(), story::Fail
 }
 
 /// What the link into `miner-0` has done.
-async fn count(story: &mut Story<Processes>) -> LinkCounters {
+async fn count<S: Site>(story: &mut Story<Real<S>>) -> LinkCounters {
     let cluster = story.run().cluster();
     cluster.count().await;
     cluster.link_counters(1, 0)
@@ -137,7 +157,7 @@ where
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(topology);
         let topology = Topology::load(&file, &[]).map_err(|refusal| refusal.to_string())?;
         let pace = if topology.chain.interval() < seconds(10) { SLOWER } else { PACE };
-        let settings = Settings { seed: 7, pace, gated: false, folder: None };
+        let settings = Settings { seed: 7, pace, gated: false, small_disks: false, folder: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let story = Story::on(begin(settings)?, &topology, 7);
@@ -148,11 +168,12 @@ where
 }
 
 /// An experiment of `chaos/`, at the pace its file gives it.
-fn experiment(name: &'static str, file: &'static str, backend: Backend) -> Named {
+fn experiment(name: &'static str, file: &'static str, settings: &'static [&str], backend: Backend) -> Named {
     let run = move || -> Result<(), Failed> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../chaos/{file}.yaml"));
         // A machine that tests other things meanwhile may take its time.
-        let job = Job { backend, seed: 7, timeout_factor: 3.0, ..experiments::template(&file) };
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let job = Job { backend, seed: 7, settings, timeout_factor: 3.0, ..experiments::template(&file) };
         let results = job.work(&Interrupt::default(), Box::new(|_, _| {}));
         if results.verdict == Verdict::Passed { Ok(()) } else { Err(text(&results, Colour::Never).into()) }
     };

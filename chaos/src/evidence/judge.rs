@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Evidence, LinkCounters, NodeCounters, Proof, Snapshot, Witness};
 use crate::effect::LinkChange;
-use crate::fault::Fault;
+use crate::fault::{CrashKind, Fault};
 use crate::schedule::Prove;
 
 /// Seconds that a clock of a real node may run on between an order and the look at it.
@@ -21,9 +21,11 @@ impl Witness {
             Fault::Latency { by, .. } => self.slower(LinkChange::Latency { by: *by, jitter: Duration::ZERO }),
             Fault::Bandwidth { limit, .. } => self.slower(LinkChange::Bandwidth(limit.0)),
             Fault::Loss { share, .. } => self.slower(LinkChange::Loss(share.0)),
-            Fault::Crash { .. } => vec![self.stopped(), self.silent(), self.returned()],
+            Fault::Crash { kind, .. } => {
+                [vec![self.stopped(), self.silent(), self.returned()], self.noticed(*kind)].concat()
+            }
             Fault::Destroy { .. } => vec![self.stopped(), self.silent()],
-            Fault::Restart { .. } => vec![self.stopped(), self.returned()],
+            Fault::Restart { kind, .. } => [vec![self.stopped(), self.returned()], self.noticed(*kind)].concat(),
             Fault::Upgrade { .. } => {
                 let said = self.of_each("tight", "each says that it follows the upgrades", self.sighting.obeyed.len());
                 vec![self.stopped(), said, self.returned()]
@@ -33,15 +35,18 @@ impl Witness {
                 self.of_each("healed", "each says that it hashes at its former rate", self.sighting.undone.len()),
             ],
             Fault::Freeze { .. } => vec![self.withheld(), self.silent(), self.speaks_again()],
-            Fault::Churn { .. } => vec![self.left(), self.returned()],
+            Fault::Churn { kind, .. } => [vec![self.left(), self.returned()], self.noticed(*kind)].concat(),
             Fault::ClockSkew { by_seconds, rate, .. } => self.clocks(*by_seconds, *rate),
             Fault::Slow { .. } | Fault::Drop { .. } | Fault::Hold { .. } => {
                 vec![self.touched_messages(), self.passing()]
             }
+            Fault::Disk { .. } => vec![self.failed(), self.speaks_again()],
             Fault::Join(_) => vec![self.joined()],
         };
         if !self.healed {
-            proofs.retain(|proof| proof.name != "healed");
+            // Who has not returned could notice nothing; who restarts at once could.
+            let not_yet = if fault.heals() { ["healed", "noticed"] } else { ["healed", ""] };
+            proofs.retain(|proof| !not_yet.contains(&proof.name.as_str()));
         }
         proofs.extend(self.effective(fault, prove));
         Evidence { fault: self.id, acted: (self.before.at, end), nodes: self.touched.clone(), proofs }
@@ -70,13 +75,17 @@ impl Witness {
         let after = self.directions(self.ended.as_ref(), self.after.as_ref());
         let seen = |directions: &[LinkCounters]| match change {
             LinkChange::Loss(_) => list(directions, |d| d.lost),
-            _ => list(directions, |d| format!("{:.0} ms", travel(d).as_secs_f64() * 1e3)),
+            LinkChange::Bandwidth(_) => list(directions, |d| milliseconds(each(d, d.queued))),
+            _ => list(directions, |d| milliseconds(each(d, d.travel))),
         };
         let time = self.ended.as_ref().zip(self.applied.as_ref()).map(|(e, a)| e.at.saturating_sub(a.at).as_secs_f64());
         let slow = |d: &LinkCounters| match change {
-            LinkChange::Latency { by, .. } => d.sent > 0 && travel(d) >= by,
+            // What the link takes by itself proves nothing. Frames that are under way now are not in every backend's sum.
+            LinkChange::Latency { by, .. } => {
+                d.sent > 0 && each(d, d.travel.saturating_sub(d.unhurt)) >= by.mul_f64(0.75)
+            }
             // A frame takes at least the time its own bytes need.
-            LinkChange::Bandwidth(bits) => d.sent > 0 && travel(d).as_secs_f64() >= least_travel(d, bits),
+            LinkChange::Bandwidth(bits) => d.sent > 0 && d.queued.as_secs_f64() >= 0.9 * least_time(d, bits),
             LinkChange::Loss(_) => d.lost > 0,
             LinkChange::Cut => d.held > 0,
         };
@@ -91,7 +100,8 @@ impl Witness {
             LinkChange::Loss(_) => {
                 after.sent > 0 && (after.lost as f64) * (during.sent as f64) < (during.lost * after.sent) as f64
             }
-            _ => after.sent > 0 && travel(after) < travel(during),
+            LinkChange::Bandwidth(_) => after.sent > 0 && each(after, after.queued) < each(during, during.queued),
+            _ => after.sent > 0 && each(after, after.travel) < each(during, during.travel),
         });
         proofs.push(proof("healed", "and no longer", seen(&after), !after.is_empty() && free));
         proofs
@@ -118,6 +128,14 @@ impl Witness {
         self.of_each("healed", "a start for every stop, and words after it", back.count())
     }
 
+    /// That a damaged store was not taken for a good one.
+    fn noticed(&self, kind: CrashKind) -> Vec<Proof> {
+        let nodes = self.nodes(Some(&self.before), self.after.as_ref());
+        let noticed = nodes.iter().filter(|(before, now)| now.rebuilt > before.rebuilt).count();
+        let owed = kind == CrashKind::Torn;
+        owed.then(|| self.of_each("noticed", "each damaged store rebuilt", noticed)).into_iter().collect()
+    }
+
     fn speaks_again(&self) -> Proof {
         let nodes = self.nodes(self.ended.as_ref(), self.after.as_ref());
         let speaking = nodes.iter().filter(|(before, now)| now.words > before.words).count();
@@ -128,6 +146,12 @@ impl Witness {
         let nodes = self.nodes(Some(&self.before), self.ended.as_ref());
         let withheld = nodes.iter().filter(|(before, now)| now.withheld > before.withheld).count();
         self.of_each("applied", "polls withheld from each node", withheld)
+    }
+
+    fn failed(&self) -> Proof {
+        let nodes = self.nodes(Some(&self.before), self.ended.as_ref());
+        let failed = nodes.iter().filter(|(before, now)| now.failed > before.failed).count();
+        self.of_each("applied", "a failure of each store", failed)
     }
 
     fn left(&self) -> Proof {
@@ -231,12 +255,16 @@ fn all(directions: &[LinkCounters], shown: impl Fn(&LinkCounters) -> bool) -> bo
     !directions.is_empty() && directions.iter().all(shown)
 }
 
-/// How long a frame took, on average.
-fn travel(direction: &LinkCounters) -> Duration {
-    direction.travel.div_f64(direction.sent.max(1) as f64)
+/// What of a sum falls to each frame.
+fn each(direction: &LinkCounters, sum: Duration) -> Duration {
+    sum.div_f64(direction.sent.max(1) as f64)
 }
 
-/// How long a frame takes on average at so many bits a second if it never waits.
-fn least_travel(direction: &LinkCounters, bits: u64) -> f64 {
-    direction.bytes as f64 * 8.0 / bits.max(1) as f64 / direction.sent.max(1) as f64
+fn milliseconds(time: Duration) -> String {
+    format!("{:.0} ms", time.as_secs_f64() * 1e3)
+}
+
+/// How long, in seconds, all frames take at so many bits a second if none waits for another.
+fn least_time(direction: &LinkCounters, bits: u64) -> f64 {
+    direction.bytes as f64 * 8.0 / bits.max(1) as f64
 }

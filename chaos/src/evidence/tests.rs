@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::draw::tests::{nodes, some};
 use crate::draw::{NodeDescription, NodeState};
-use crate::fault::{Actor, CrashKind, Fault, Join, Links, Partition};
+use crate::fault::{Actor, CrashKind, DiskTrouble, Fault, Join, Links, Partition};
 use crate::quantity::{Bandwidth, Length, Rate, Share};
 use crate::schedule::Prove;
 use crate::selector::{Amount, Role, Selector, Set};
@@ -96,15 +96,26 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         world.link.bytes += 1_000;
         world.link.lost += 3;
         world.link.travel += Duration::from_secs(20);
+        world.link.queued += Duration::from_secs(20);
+        world.link.unhurt += Duration::from_secs(5);
     };
     let quick: fn(&mut World) = |world| {
         world.link.sent += 10;
         world.link.bytes += 1_000;
+        // As long as the link takes by itself, and as its own bandwidth lets it: that is no fault.
+        world.link.travel += Duration::from_secs(15);
+        world.link.unhurt += Duration::from_secs(15);
+        world.link.queued += Duration::from_secs(5);
     };
     let stop: fn(&mut World) = |world| world.node.stops += 1;
     let start: fn(&mut World) = |world| {
         world.node.starts += 1;
         world.node.words += 1;
+    };
+    let rebuild: fn(&mut World) = |world| {
+        world.node.starts += 1;
+        world.node.words += 2;
+        world.node.rebuilt += 1;
     };
     let speak: fn(&mut World) = |world| world.node.words += 1;
     let withhold: fn(&mut World) = |world| world.node.withheld += 1;
@@ -135,15 +146,20 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         Fault::Hold { actor, of: first() },
     ];
     let crash = Fault::Crash { pick: first(), kind };
+    let torn = Fault::Crash { pick: first(), kind: CrashKind::Torn };
     let flap = Fault::Flap { links, down: second, up: second };
     let freeze = Fault::Freeze { pick: first() };
     let churn = Fault::Churn { pick: first(), rate: Rate(1.0), away: second, kind };
+    let disk = Fault::Disk { pick: first(), trouble: DiskTrouble::Full };
+    let fail: fn(&mut World) = |world| world.node.failed += 1;
     let clock = Fault::ClockSkew { pick: first(), by_seconds: 60.0, rate: 1.0 };
     let mut courses: Vec<Sabotage> = vec![
         (crash.clone(), [stop, start], None),
         (crash.clone(), [nothing, start], Some("applied")),
         (crash.clone(), [|world| (world.node.stops, world.node.words) = (1, 1), start], Some("tight")),
         (crash, [stop, nothing], Some("healed")),
+        (torn.clone(), [stop, rebuild], None),
+        (torn, [stop, start], Some("noticed")),
         (flap.clone(), [leak, carry], None),
         (flap.clone(), [nothing, carry], Some("applied")),
         (flap, [hold, nothing], Some("healed")),
@@ -153,6 +169,9 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         (churn.clone(), [stop, start], None),
         (churn.clone(), [nothing, start], Some("applied")),
         (churn, [stop, nothing], Some("healed")),
+        (disk.clone(), [fail, start], None),
+        (disk.clone(), [nothing, start], Some("applied")),
+        (disk, [fail, nothing], Some("healed")),
         (clock.clone(), [skew, unskew], None),
         (clock.clone(), [nothing, nothing], Some("applied")),
         (clock, [skew, nothing], Some("healed")),

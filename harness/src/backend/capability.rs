@@ -3,15 +3,18 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::LazyLock;
 
 use schism_chaos::catalogue::CATALOGUE;
 
 use super::container::Containers;
 use super::process::Processes;
 use super::real::Settings;
+use super::real::site::Layer;
 use crate::experiment::Experiment;
 use crate::suite;
 use crate::supervisor::filter::Queueing;
+use crate::supervisor::netlink::disciplines::SOUGHT;
 use crate::topology::LinkClass;
 
 /// Whether a backend can do something.
@@ -31,8 +34,12 @@ pub enum Can {
 /// What the kernel under a backend was found to offer, by asking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
+    /// Who hurts links.
+    pub layer: Layer,
     /// How frames come to the delay line; nothing: they cannot.
     pub queueing: Option<Queueing>,
+    /// Which of the [`SOUGHT`] queueing disciplines the kernel knows. No fault needs one.
+    pub disciplines: [bool; 3],
 }
 
 impl Offer {
@@ -43,6 +50,20 @@ impl Offer {
     pub fn of_this_kernel() -> Result<Self, String> {
         let asked = Processes::new(anything()).and_then(Processes::offer);
         asked.map_err(|why| format!("{why}; {}", remedy()))
+    }
+
+    /// What is there without any namespaces.
+    pub fn of_the_loopback() -> Self {
+        Self { layer: Layer::Transport, queueing: None, disciplines: [false; 3] }
+    }
+
+    /// What the process backend has here: the kernel, or the loopback and why not the kernel. It is found out once.
+    pub fn of_processes() -> (Self, Option<&'static str>) {
+        static FOUND: LazyLock<Result<Offer, String>> = LazyLock::new(Offer::of_this_kernel);
+        match &*FOUND {
+            Ok(offer) => (*offer, None),
+            Err(why) => (Self::of_the_loopback(), Some(why)),
+        }
     }
 
     /// The same in a container: the engine may be on another machine.
@@ -56,11 +77,23 @@ impl Offer {
     /// Whether a real backend can do this kind of fault there.
     pub fn can(self, fault: &str) -> Can {
         match fault {
+            "partition" | "cut" | "isolate" | "flap" | "latency" | "bandwidth" | "loss"
+                if self.layer == Layer::Transport =>
+            {
+                Can::By("the transport under each node")
+            }
+            "full_disk" if self.layer == Layer::Transport => Can::Not {
+                why: "without a mount namespace no node has a disk of its own that could be filled".to_owned(),
+                instead: "allow namespaces, or leave `--backend` out".to_owned(),
+            },
             "partition" | "cut" | "isolate" | "flap" => Can::By("nftables drops what arrives"),
             "latency" | "bandwidth" | "loss" => self.delays(),
             "freeze" => Can::By("SIGSTOP"),
             "clock_skew" => Can::By("the node's own clock"),
             "slow" | "drop" | "hold" => Can::By("gates between the node's actors"),
+            "full_disk" => Can::By("a small disk in memory, filled"),
+            "failing_sync" => Can::By("a door before the node's store"),
+            "hash_power" => Can::By("the node's own miner"),
             "join" => Can::By("a machine more"),
             _ => Can::By("SIGKILL"),
         }
@@ -70,12 +103,21 @@ impl Offer {
     pub fn refuses(self, experiment: &Experiment) -> Option<String> {
         let faults = experiment.faults.iter().map(|step| (step.name.clone(), self.can(step.fault.name())));
         let slow = is_slow(&experiment.topology.link) || !experiment.topology.regions.is_empty();
-        let links = slow.then(|| ("the topology's links".to_owned(), self.delays()));
+        let links = slow.then(|| ("the topology's links".to_owned(), self.can("latency")));
         let mut refused = faults.chain(links).filter_map(|(what, can)| match can {
             Can::By(_) => None,
             Can::Not { why, instead } => Some(format!("{what}: {why}; {instead}")),
         });
         refused.next()
+    }
+
+    /// What else the kernel could shape traffic by, for people.
+    pub fn disciplines(self) -> String {
+        let said = SOUGHT
+            .iter()
+            .zip(self.disciplines)
+            .map(|(name, knows)| if knows { (*name).to_owned() } else { format!("no {name}") });
+        said.collect::<Vec<_>>().join(", ")
     }
 
     fn delays(self) -> Can {
@@ -94,9 +136,11 @@ impl Offer {
 pub fn simulated(fault: &str) -> Can {
     Can::By(match fault {
         "freeze" => "its futures are not polled",
-        "crash" | "restart" | "churn" | "destroy" => "its futures are dropped",
+        "crash" | "restart" | "upgrade" | "churn" | "destroy" => "its futures are dropped",
         "clock_skew" => "the node's own clock",
         "slow" | "drop" | "hold" => "gates between the node's actors",
+        "full_disk" | "failing_sync" => "the disk in memory",
+        "hash_power" => "the node's own miner",
         "join" => "a node more",
         _ => "the fabric",
     })
@@ -122,7 +166,7 @@ fn is_slow(link: &LinkClass) -> bool {
 
 /// What a cluster is told that is only asked what it can do.
 fn anything() -> Settings {
-    Settings { seed: 0, pace: 1.0, gated: false, folder: None }
+    Settings { seed: 0, pace: 1.0, gated: false, small_disks: false, folder: None }
 }
 
 /// How namespaces come to be allowed here.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use schism_chaos::adversary::Adversary;
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
-use schism_chaos::fault::{Actor, CrashKind};
+use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::chain::Rules;
@@ -176,6 +176,9 @@ pub trait Backend {
 
     /// Moves a node's clock by so many seconds and lets it run at this rate.
     fn set_clock(&mut self, node: usize, by_seconds: f64, rate: f64);
+
+    /// Sets what is wrong with a node's disk; nothing: it does what it is told.
+    fn set_disk(&mut self, node: usize, trouble: Option<DiskTrouble>);
 
     /// What happened next, or nothing when it is `deadline` first.
     async fn next(&mut self, deadline: Duration) -> Option<Heard>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use schism_chaos::adversary::{self, Leash, Means};
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
-use schism_chaos::fault::{Actor, CrashKind};
+use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
@@ -262,9 +262,13 @@ impl Backend for Simulated {
                 self.simulation.fabric().hang_up(index(node));
                 Lost::default()
             }
-            CrashKind::Machine => {
+            CrashKind::Machine | CrashKind::Torn => {
                 let writes = host.disk.unsynced() as u64;
-                host.disk.lose_unsynced();
+                if kind == CrashKind::Torn {
+                    host.disk.tear()
+                } else {
+                    host.disk.lose_unsynced()
+                }
                 Lost { writes }
             }
         }
@@ -309,11 +313,13 @@ impl Backend for Simulated {
         LinkCounters {
             sent: counters.sent,
             travel: Duration::from_nanos(counters.travel),
+            queued: Duration::from_nanos(counters.queued),
             carried: counters.delivered,
             bytes: counters.bytes,
             held: counters.held,
             leaked: counters.delivered_while_cut,
             lost: counters.retransmitted,
+            ..LinkCounters::default()
         }
     }
 
@@ -327,6 +333,7 @@ impl Backend for Simulated {
             passed: host.gates.passed(),
             clock_offset: host.clock.offset_seconds(),
             withheld: host.life.as_ref().map_or(0, |life| life.spawner.withheld()),
+            ..NodeCounters::default()
         }
     }
 
@@ -365,6 +372,15 @@ impl Backend for Simulated {
 
     fn set_clock(&mut self, node: usize, by_seconds: f64, rate: f64) {
         self.hosts[node].clock.skew(by_seconds, rate);
+    }
+
+    fn set_disk(&mut self, node: usize, trouble: Option<DiskTrouble>) {
+        let disk = &self.hosts[node].disk;
+        match trouble {
+            Some(DiskTrouble::Full) => disk.fail_from(disk.operations()),
+            Some(DiskTrouble::NoSync) => disk.fail_syncs(),
+            None => disk.mend(),
+        }
     }
 
     async fn next(&mut self, deadline: Duration) -> Option<Heard> {

@@ -5,11 +5,13 @@
 //! - [`ledger`]: connecting and opening that chain.
 //! - [`sync`]: one node fetching it from another.
 //! - [`processes`], [`containers`]: clusters of real nodes. `real`: what is measured of both.
+//! - [`faults`]: what links really do, against what was asked of them.
 //! - [`part`]: what is measured in a process of its own, and by whom.
 
 pub mod chain;
 pub mod cluster;
 pub mod containers;
+pub mod faults;
 pub mod ledger;
 pub mod part;
 pub mod processes;

@@ -115,7 +115,7 @@ impl<S: Site> Quiet<S> {
         let topology = topology(nodes as usize, overlay);
         let mut blueprint = Blueprint::of(&topology, topology.plan(SEED), SEED, 1.0);
         blueprint.places.iter_mut().for_each(|place| place.hashes_per_second = 0.0);
-        let settings = Settings { seed: SEED, pace: 1.0, gated: false, folder: None };
+        let settings = Settings { seed: SEED, pace: 1.0, gated: false, small_disks: false, folder: None };
         let mut cluster = Cluster::new(begin(settings)?, blueprint);
         cluster.start().await?;
         Ok(Self { cluster, tips: BTreeMap::new(), peers: vec![0; nodes as usize] })

@@ -198,7 +198,7 @@ impl Check for Converged {
             *self.deadline.get_or_insert_with(|| self.tempo.deadline(healed, view.mined_at_heal(), self.asked.within));
         match self.agreed(view) {
             Ok(tip) => {
-                let after = *self.agreed_after.get_or_insert(view.now() - healed);
+                let after = *self.agreed_after.get_or_insert(view.now().saturating_sub(healed));
                 match (self.unfresh(view, tip, healed), self.stable_from) {
                     (Some(unfresh), _) => {
                         self.missing = format!("agreed after {:.1} s, but only {unfresh}", after.as_secs_f64())

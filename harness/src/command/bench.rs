@@ -4,7 +4,10 @@ use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
 use super::Speech;
-use crate::bench::{Figure, Part, SIZES, containers, part, processes, table};
+use crate::backend::container::Containers;
+use crate::backend::process::Processes;
+use crate::bench::faults::Row;
+use crate::bench::{Figure, Part, SIZES, containers, faults, part, processes, table};
 use crate::report::Verdict;
 use crate::suite::Backend;
 
@@ -16,10 +19,16 @@ pub(super) struct Arguments {
     /// What to measure clusters on: simulated, process or container
     #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
     backend: Backend,
+    /// Measure what faults of links really do, against what is asked of them, on a real backend: process where no
+    /// other is named
+    #[arg(long, conflicts_with = "nodes")]
+    faults: bool,
 }
 
 pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32> {
     match arguments.backend {
+        Backend::Container if arguments.faults => return judge(faults::measure(Containers::new), speech),
+        _ if arguments.faults => return judge(faults::measure(Processes::new), speech),
         Backend::Simulated => {}
         Backend::Process => return tell(processes::measure(), speech),
         Backend::Container => return tell(containers::measure(), speech),
@@ -71,6 +80,18 @@ fn tell(measured: Result<Vec<Figure>, String>, speech: Speech) -> miette::Result
         print!("{}", table(&figures));
     }
     Ok(0)
+}
+
+/// Tells what faults of links really did; one that is not as asked is a claim refuted.
+fn judge(measured: Result<Vec<Row>, String>, speech: Speech) -> miette::Result<i32> {
+    let rows = measured.map_err(|why| miette!("{why}"))?;
+    for row in rows.iter().filter(|_| speech.json) {
+        println!("{}", serde_json::to_string(row).into_diagnostic()?);
+    }
+    if !speech.json {
+        print!("{}", faults::lines(&rows));
+    }
+    Ok(if rows.iter().all(|row| row.within) { 0 } else { Verdict::Refuted.exit_code() })
 }
 
 pub(super) fn work() -> miette::Result<i32> {

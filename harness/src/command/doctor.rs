@@ -17,14 +17,15 @@ pub(super) fn doctor(_: &Arguments, speech: Speech) -> miette::Result<i32> {
     // An empty simulation: whether time and chance follow the seed in this build, on this machine.
     let simulated = simulate(Settings::seeded(1), |_| async {}).map(|_| "works".to_owned());
     let well = simulated.is_ok();
-    let (process, container) = (Offer::of_this_kernel(), Offer::of_the_engine());
+    let ((of_processes, no_namespaces), container) = (Offer::of_processes(), Offer::of_the_engine());
+    let process = Ok(of_processes);
     let user = if nix::unistd::getuid().is_root() { "as root" } else { "in a user namespace" };
     let rows = [
         ("version", Ok(env!("CARGO_PKG_VERSION").to_owned())),
         ("processors", Ok(processors.to_string())),
         ("engine", engine()),
         ("backend simulated", simulated.map_err(|failure| failure.to_string())),
-        ("backend process", real(&process, &format!("namespaces {user}"))),
+        ("backend process", processes(of_processes, no_namespaces, user)),
         ("backend container", real(&container, "containers of the engine")),
     ];
     for (name, found) in rows {
@@ -49,10 +50,19 @@ fn engine() -> Result<String, String> {
     Ok(format!("{} {}, API {}, kernel {}", about.name, about.version, about.api, about.kernel))
 }
 
+/// Which of its two kinds the process backend is here, and why.
+fn processes(offer: Offer, no_namespaces: Option<&str>, user: &str) -> Result<String, String> {
+    match no_namespaces {
+        None => real(&Ok(offer), &format!("namespaces {user}")),
+        Some(why) => Ok(format!("works, addresses of the loopback, faults by the transport under each node: {why}")),
+    }
+}
+
 /// What a real backend is here.
 fn real(offer: &Result<Offer, String>, place: &str) -> Result<String, String> {
     let offer = offer.clone()?;
-    Ok(format!("works, {place}, faults by the kernel; links are slowed by: {}", offer.can("latency")))
+    let (slowed, others) = (offer.can("latency"), offer.disciplines());
+    Ok(format!("works, {place}, faults by the kernel; links are slowed by: {slowed}; the kernel has {others}"))
 }
 
 /// Which fault each backend does by what.

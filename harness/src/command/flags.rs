@@ -8,6 +8,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use schism_chaos::simulation::Fidelity;
 
 use super::{Speech, progress};
+use crate::backend::capability::Offer;
 use crate::interrupt::Interrupt;
 use crate::report::{self, Inconclusive, Results, Verdict};
 use crate::suite::{self, Backend, Job, worst};
@@ -83,8 +84,12 @@ impl Flags {
     /// A job without a file, and whether it can be done at all.
     pub(super) fn template(&self) -> miette::Result<Job> {
         if self.require.is_some() && self.backend.fault_layer() != "kernel" {
+            let help = match Offer::of_processes() {
+                (_, Some(why)) if self.backend == Backend::Process => why,
+                _ => "`--backend process` uses the kernel's",
+            };
             return Err(miette!(
-                help = "`--backend process` uses the kernel's",
+                help = help,
                 "the {} backend's faults are those of its {}, not the kernel's, so nothing was started",
                 self.backend,
                 self.backend.fault_layer()

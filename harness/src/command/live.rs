@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Speech;
 use super::up::state_file;
+use crate::backend::container::build;
 use crate::live::door::State;
 use crate::live::order::{Order, Status};
 
@@ -97,8 +98,11 @@ pub(super) struct UpgradeArguments {
     #[command(flatten)]
     node: NodeArguments,
     /// Another build of this program
-    #[arg(long, value_name = "PATH")]
-    binary: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "image")]
+    binary: Option<PathBuf>,
+    /// An image that holds another build, of the engine that is here: schism:0123456789abcdef
+    #[arg(long, value_name = "NAME", conflicts_with = "binary")]
+    image: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -219,7 +223,14 @@ pub(super) fn remove(arguments: &NodeArguments, speech: Speech) -> miette::Resul
 }
 
 pub(super) fn upgrade(arguments: &UpgradeArguments, speech: Speech) -> miette::Result<i32> {
-    let (node, binary) = (arguments.node.node.clone(), &arguments.binary);
+    let node = arguments.node.node.clone();
+    let binary = match (&arguments.binary, &arguments.image) {
+        (_, Some(image)) => {
+            let builds = arguments.node.which.cluster()?.folder.join("builds");
+            build::take_out(image, &builds).map_err(|why| miette!(help = "nothing was changed", "{why}"))?
+        }
+        (binary, None) => binary.clone().unwrap_or_default(),
+    };
     let binary =
         binary.canonicalize().into_diagnostic().wrap_err_with(|| format!("there is no {}", binary.display()))?;
     // What is no build of this program would end the node, and the cluster with it.
@@ -261,7 +272,7 @@ pub(super) fn down(arguments: &DownArguments, speech: Speech) -> miette::Result<
 
 fn kind(text: &str) -> Result<CrashKind, String> {
     let kind = serde_json::from_value(Value::String(text.to_owned()));
-    kind.map_err(|_| "it is process or machine".to_owned())
+    kind.map_err(|_| "it is process, machine or torn".to_owned())
 }
 
 /// The strings of a list, for people.

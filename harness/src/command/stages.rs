@@ -1,8 +1,10 @@
 //! The hidden verbs of real backends: what this executable is when it is started again as part of a cluster.
 //! Whatever goes wrong is said as a word of the protocol, so that the harness hears of it.
 
+use std::fs;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,11 +14,11 @@ use crate::backend::process::namespaces::{self, Lot, MYSELF};
 use crate::backend::real::patience;
 use crate::node;
 use crate::report::Verdict;
-use crate::supervisor::Supervisor;
 use crate::supervisor::lease::Lease;
-use crate::supervisor::network::{Kernel, Network};
+use crate::supervisor::network::{Kernel, Network, Unowned};
 use crate::supervisor::protocol::Word;
 use crate::supervisor::serve::serve;
+use crate::supervisor::{Supervisor, disk};
 
 #[derive(Debug, Args)]
 pub(super) struct HubArguments {
@@ -45,10 +47,19 @@ pub(super) struct LotArguments {
     /// Keep the store in memory
     #[arg(long)]
     scratch: bool,
+    /// Let that memory be a small disk
+    #[arg(long)]
+    small_disk: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SuperviseArguments {
+    /// Have no network in charge: the node has an address of the loopback, and its own transport hurts its links
+    #[arg(long)]
+    loopback: bool,
+    /// Remove this store at the end
+    #[arg(long, requires = "loopback")]
+    scratch: Option<PathBuf>,
     /// Have the kernel's TCP keep this pace: real seconds that a second of the story takes
     #[arg(long)]
     pace: Option<f64>,
@@ -72,6 +83,7 @@ impl LotArguments {
             address: self.address,
             pace: self.pace,
             scratch: self.scratch,
+            small_disk: self.small_disk,
         }
     }
 }
@@ -96,14 +108,25 @@ pub(super) fn apart(arguments: &LotArguments) -> i32 {
 }
 
 pub(super) fn supervise(arguments: &SuperviseArguments) -> i32 {
-    namespaces::mount_processes();
-    arguments.pace.into_iter().for_each(patience::follow);
-    let take_charge = |peers: &[Ipv4Addr]| Ok(Box::new(Kernel::take_charge(peers)?) as Box<dyn Network>);
+    let loopback = arguments.loopback;
+    if !loopback {
+        namespaces::mount_processes();
+        arguments.pace.into_iter().for_each(patience::follow);
+    }
+    let take_charge = move |peers: &[Ipv4Addr]| -> io::Result<Box<dyn Network>> {
+        if loopback { Ok(Box::new(Unowned)) } else { Ok(Box::new(Kernel::take_charge(peers)?)) }
+    };
     let program = [MYSELF, node::VERB].map(str::to_owned).to_vec();
     let lease = arguments.grace.map_or_else(Lease::endless, |grace| Lease::of(Duration::from_secs(grace)));
     let supervisor = Supervisor::new(io::stdout(), program, Box::new(take_charge)).leased(lease);
     // When nobody listens any more there is nobody to tell it.
-    serve(supervisor, io::stdin()).map_or(Verdict::Error.exit_code(), |()| 0)
+    let served = serve(supervisor, io::stdin());
+    if let Some(store) = &arguments.scratch {
+        let _ = disk::erase(store);
+        // The last one removes what they were all in.
+        let _ = store.parent().map(fs::remove_dir);
+    }
+    served.map_or(Verdict::Error.exit_code(), |()| 0)
 }
 
 pub(super) fn reap(arguments: &ReapArguments) -> i32 {

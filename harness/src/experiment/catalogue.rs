@@ -178,7 +178,7 @@ pub fn said(fault: &str) -> &'static str {
         "latency" => "latency: 200ms, or { by: 200ms, jitter: 50ms, of: one }",
         "bandwidth" => "bandwidth: 1 Mbit/s, or { limit: 1 Mbit/s, of: one }",
         "loss" => "loss: 5%, or { share: 5%, between: [group:east, group:west] }",
-        "crash" => "crash: one, or { pick: 33%, kind: machine }",
+        "crash" => "crash: one, or { pick: 33%, kind: machine }, or { pick: one, kind: torn }",
         "restart" => "restart: one, or { pick: 33%, kind: machine }",
         "upgrade" => "upgrade: one, or { pick: group:east, to: [larger], kind: process }",
         "hash_power" => "hash_power: { from: group:east, to: group:west, share: 50% }",
@@ -190,6 +190,8 @@ pub fn said(fault: &str) -> &'static str {
         "slow" => "slow: { actor: ledger, of: one, by: 500ms }",
         "drop" => "drop: { actor: mempool, of: one, share: 50% }",
         "hold" => "hold: { actor: network, of: one }",
+        "full_disk" => "full_disk: one",
+        "failing_sync" => "failing_sync: one, or { pick: 20% }",
         "join" => "join: { group: late, count: 2, role: full, peers: any }",
         _ => "",
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schism_chaos::fault::{Actor, CrashKind, Fault, Join, Links, Partition};
+use schism_chaos::fault::{Actor, CrashKind, DiskTrouble, Fault, Join, Links, Partition};
 use schism_chaos::quantity::{Bandwidth, Length, Pause, Rate, Share};
 use schism_chaos::schedule::Prove;
 use schism_chaos::selector::{Amount, Role, Selector, Set};
@@ -14,7 +14,8 @@ use crate::yaml::{Context, Entry, Fields, Node, Printed, Value, list, map, text}
 /// Newcomers of one step at most.
 pub(super) const MOST_NEWCOMERS: u32 = 10_000;
 
-const CRASHES: &[(&str, CrashKind)] = &[("process", CrashKind::Process), ("machine", CrashKind::Machine)];
+const CRASHES: &[(&str, CrashKind)] =
+    &[("process", CrashKind::Process), ("machine", CrashKind::Machine), ("torn", CrashKind::Torn)];
 const ACTORS: &[(&str, Actor)] =
     &[("network", Actor::Network), ("ledger", Actor::Ledger), ("mempool", Actor::Mempool), ("miner", Actor::Miner)];
 
@@ -38,6 +39,8 @@ pub(super) fn read(context: &Context, entry: &Entry, known: Option<&Known>) -> O
         "clock_skew" => reader.clock_skew(context, node),
         "flap" => reader.flap(context, node),
         "destroy" => reader.picked(context, node).map(|pick| Fault::Destroy { pick }),
+        "full_disk" => reader.disk(context, node, DiskTrouble::Full),
+        "failing_sync" => reader.disk(context, node, DiskTrouble::NoSync),
         "slow" => reader.inside(context, node, "slow"),
         "drop" => reader.inside(context, node, "drop"),
         "hold" => reader.inside(context, node, "hold"),
@@ -221,6 +224,10 @@ impl Reader<'_> {
         Some(Fault::HashPower { from: from?, to: to?, share: share? })
     }
 
+    fn disk(&self, context: &Context, node: &Node, trouble: DiskTrouble) -> Option<Fault> {
+        self.picked(context, node).map(|pick| Fault::Disk { pick, trouble })
+    }
+
     fn churn(&self, context: &Context, node: &Node) -> Option<Fault> {
         let fields = context.map(node, "a churn")?;
         let everyone = Selector { amount: Amount::All, among: vec![Set::Everyone] };
@@ -370,7 +377,9 @@ pub(super) fn print(fault: &Fault) -> (String, Printed) {
             sides => list(sides, text),
         },
         Fault::Cut { links } => print_links(links),
-        Fault::Isolate { pick } | Fault::Freeze { pick } | Fault::Destroy { pick } => text(pick),
+        Fault::Isolate { pick } | Fault::Freeze { pick } | Fault::Destroy { pick } | Fault::Disk { pick, .. } => {
+            text(pick)
+        }
         Fault::Latency { links, by, jitter } => {
             with_links(links, map([("by", Some(text(Pause(*by)))), ("jitter", Some(text(Pause(*jitter))))]))
         }

@@ -245,7 +245,7 @@ fn any_fault() -> impl Strategy<Value = String> {
         (1_u32..50).prop_map(|blocks| format!("{blocks} blocks")),
         Just("1.5h".to_owned()),
     ];
-    let kind = (selector, length.clone(), 0_usize..19, 1_u32..1_000).prop_map(|(s, l, kind, n)| match kind {
+    let kind = (selector, length.clone(), 0_usize..21, 1_u32..1_000).prop_map(|(s, l, kind, n)| match kind {
         0 => format!("partition: '{s}'"),
         1 => format!("partition: {{ parts: {} }}", n + 1),
         2 => format!("partition: ['{s}', rest]"),
@@ -263,7 +263,9 @@ fn any_fault() -> impl Strategy<Value = String> {
         14 => format!("drop: {{ actor: network, of: '{s}', share: {}% }}", n % 101),
         15 => format!("hold: {{ actor: miner, of: '{s}' }}"),
         16 => format!("destroy: '{s}'"),
-        17 => format!("restart: '{s}'"),
+        17 => format!("restart: {{ pick: '{s}', kind: torn }}"),
+        18 => format!("full_disk: '{s}'"),
+        19 => format!("failing_sync: '{s}'"),
         _ => format!("join: {{ group: n{n}, count: {}, peers: '{s}' }}", n % 5 + 1),
     });
     let trigger = prop_oneof![

@@ -7,12 +7,17 @@ mod spawner;
 mod store;
 
 use std::io::{self, BufRead, Write};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use schism_chaos::adversary::{self, Leash, Means};
+use schism_chaos::simulation::fabric::Patience;
+use schism_chaos::transport::{self, Ways};
 use schism_node::clock::Clock;
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
 use schism_node::ledger::store::{FileStore, StoreFailure};
@@ -27,7 +32,7 @@ use self::spawner::ThisRuntime;
 use self::store::Marked;
 use crate::backend::draws;
 use crate::backend::gates::Gates;
-use crate::supervisor::protocol::{Fruit, Instructions, Order, Report, What, Word};
+use crate::supervisor::protocol::{Counted, Fruit, Instructions, Order, Report, Way, What, Word};
 
 /// The hidden verb of a node process.
 pub const VERB: &str = "node";
@@ -68,6 +73,10 @@ struct Running {
     node: Node,
     gates: Gates,
     clock: Clock,
+    /// Whether syncs of its store fail.
+    syncs_fail: Arc<AtomicBool>,
+    /// The links that its transport obeys.
+    ways: Option<Ways>,
 }
 
 async fn run(instructions: Instructions) -> Result<(), NoNode> {
@@ -81,11 +90,13 @@ async fn run(instructions: Instructions) -> Result<(), NoNode> {
 
 fn start(instructions: Instructions) -> Result<Running, NoNode> {
     let clock = Clock::with_pace(instructions.unix_seconds, instructions.clock_rate);
+    let (transport, ways) = reach(&instructions);
+    let syncs_fail = Arc::<AtomicBool>::default();
     let identity = draws::keypair(instructions.secret);
     let spawner: Arc<dyn Spawner> = Arc::new(ThisRuntime);
     let surroundings = Surroundings {
-        transport: wire::tcp(&identity),
-        store: Box::new(Marked::new(FileStore::open(&instructions.store)?, &instructions.store)),
+        transport: transport(&identity),
+        store: Box::new(Marked::new(FileStore::open(&instructions.store)?, &instructions.store, syncs_fail.clone())),
         clock: clock.clone(),
         chance: instructions.chance,
         spawner: spawner.clone(),
@@ -118,7 +129,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
     let means = Means {
         rules: config.rules.clone(),
         targets: config.overlay.keep.clone(),
-        transport: Arc::new(wire::tcp),
+        transport: transport.clone(),
         clock: clock.clone(),
         place: Arc::new(move |group, host| own_place(&own, group, host)),
         transport_at: Arc::new(|_, _, identity| wire::tcp(identity)),
@@ -135,7 +146,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
         };
         if instructions.gated { gates.stand_in(ring, instructions.chance, &spawner) } else { ring }
     })?;
-    Ok(Running { node, gates, clock })
+    Ok(Running { node, gates, clock, syncs_fail, ways })
 }
 
 /// An address beside a node's own: another port, as it has one machine.
@@ -166,6 +177,14 @@ impl Running {
                 self.clock.skew(by_seconds, rate);
                 say(&Word::Done { id, with: Fruit::Nothing });
             }
+            What::Ways(ways) => {
+                self.ways.iter().for_each(|obeyed| obey(obeyed, &ways));
+                say(&Word::Done { id, with: Fruit::Nothing });
+            }
+            What::FailSyncs => {
+                self.syncs_fail.store(true, Ordering::Relaxed);
+                say(&Word::Done { id, with: Fruit::Nothing });
+            }
             What::Report => say(&Word::Done { id, with: Fruit::Reported(self.report()) }),
             _ => say(&Word::Refused { id, why: "that is for a supervisor, not for a node".to_owned() }),
         }
@@ -176,9 +195,38 @@ impl Running {
             touched: self.gates.touched(),
             passed: self.gates.passed(),
             clock_offset: self.clock.offset_seconds(),
+            ways: self.ways.as_ref().map(counted).unwrap_or_default(),
             resident_bytes: resident_bytes(),
         }
     }
+}
+
+/// How a node reaches its peers: makes a transport for an identity.
+type Reach = Arc<dyn Fn(&wire::Keypair) -> wire::Transport + Send + Sync>;
+
+/// Plain TCP where the kernel hurts links, and otherwise one that obeys them.
+fn reach(instructions: &Instructions) -> (Reach, Option<Ways>) {
+    let (Some(set), Some(place)) = (&instructions.ways, transport::place(&instructions.listen)) else {
+        return (Arc::new(wire::tcp), None);
+    };
+    let ways = Ways::new(Patience::default().stall.div_f64(instructions.clock_rate));
+    obey(&ways, set);
+    let obeyed = ways.clone();
+    (Arc::new(move |identity: &wire::Keypair| transport::shaped(identity, *place.ip(), &obeyed)), Some(ways))
+}
+
+fn obey(ways: &Ways, set: &[Way]) {
+    set.iter().for_each(|(peer, into, back)| ways.set(*peer, *into, *back));
+}
+
+fn counted(ways: &Ways) -> Vec<(Ipv4Addr, Counted)> {
+    let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let all = ways.counted().into_iter().map(|(peer, counted)| {
+        let transport::Counted { held, carried, bytes, lost, delayed, queued, late } = counted;
+        let [delayed_microseconds, queued_microseconds, late_microseconds] = [delayed, queued, late].map(microseconds);
+        (peer, Counted { held, carried, bytes, lost, delayed_microseconds, queued_microseconds, late_microseconds })
+    });
+    all.collect()
 }
 
 /// Reads orders on a thread of their own, as nothing of the runtime may wait for a pipe.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bitcoin::{Block, BlockHash, OutPoint};
 use schism_node::chain::Coin;
@@ -17,12 +18,19 @@ pub(super) struct Marked<S> {
     inner: S,
     folder: PathBuf,
     said: u64,
+    /// Whether syncs fail, on purpose.
+    fails: Arc<AtomicBool>,
 }
 
 impl<S> Marked<S> {
-    /// Marks what `inner` syncs in `folder`.
-    pub(super) fn new(inner: S, folder: &Path) -> Self {
-        Self { inner, folder: folder.to_owned(), said: 0 }
+    /// Marks what `inner` syncs in `folder`, unless syncs fail.
+    pub(super) fn new(inner: S, folder: &Path, fails: Arc<AtomicBool>) -> Self {
+        Self { inner, folder: folder.to_owned(), said: 0, fails }
+    }
+
+    fn may_sync(&self) -> Result<(), StoreFailure> {
+        let fails = self.fails.load(Ordering::Relaxed);
+        if fails { Err(StoreFailure::new("sync", "the disk fails, as it was told to")) } else { Ok(()) }
     }
 
     fn mark(&mut self) {
@@ -69,12 +77,14 @@ impl<S: Store> Store for Marked<S> {
 
     // A step syncs the bodies before it.
     fn step(&mut self, step: Step) -> Result<(), StoreFailure> {
+        self.may_sync()?;
         self.inner.step(step)?;
         self.mark();
         Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreFailure> {
+        self.may_sync()?;
         self.inner.sync()?;
         self.mark();
         Ok(())

@@ -72,6 +72,10 @@ pub(super) struct Step {
     drop: Option<Drop>,
     /// An actor sees nothing until healed.
     hold: Option<Hold>,
+    /// Nothing more fits on disks.
+    full_disk: Option<Either<Selector, Picked>>,
+    /// Syncs of disks fail.
+    failing_sync: Option<Either<Selector, Picked>>,
     /// New nodes start.
     join: Option<Join>,
 }
@@ -178,6 +182,7 @@ struct Loss {
 enum CrashKind {
     Process,
     Machine,
+    Torn,
 }
 
 #[derive(JsonSchema)]

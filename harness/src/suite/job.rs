@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::RunFolder;
 use super::play::{Setup, play};
+use crate::backend::capability::Offer;
+use crate::backend::real::site::Layer;
 use crate::experiment::{Control, Experiment, Without};
 use crate::interrupt::Interrupt;
 use crate::report::{Requirement, RequirementState, Results, Verdict};
@@ -64,6 +66,7 @@ impl Backend {
     pub fn fault_layer(self) -> &'static str {
         match self {
             Self::Simulated => "fabric",
+            Self::Process if Offer::of_processes().0.layer == Layer::Transport => "transport",
             Self::Process | Self::Container => "kernel",
         }
     }

@@ -13,7 +13,7 @@ pub use folder::RunFolder;
 pub(crate) use folder::unix_seconds;
 pub use job::{Backend, Job, plan};
 pub use kept::{Difference, Kept, NotKept, Repeated};
-pub use play::{Setup, play, play_live};
+pub use play::{Setup, play, play_live, play_on};
 
 use std::io;
 use std::process::Command;

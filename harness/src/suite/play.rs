@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schism_chaos::draw::NodeState;
-use schism_chaos::fault::Fault;
+use schism_chaos::fault::{DiskTrouble, Fault};
 use schism_chaos::simulation::{Fidelity, Settings, Stopwatch, simulate};
 
 use super::{Backend, RunFolder};
@@ -14,8 +14,8 @@ use crate::backend::capability::Offer;
 use crate::backend::container::Containers;
 use crate::backend::mutation::Mutation;
 use crate::backend::process::Processes;
-use crate::backend::real::site::Site;
-use crate::backend::real::{self, Real};
+use crate::backend::process::loopback::Loopbacks;
+use crate::backend::real;
 use crate::backend::simulated::Simulated;
 use crate::checks::{Checks, Tempo, View};
 use crate::cluster::{Blueprint, Cluster};
@@ -63,12 +63,26 @@ pub fn play_live(experiment: &Experiment, setup: &Setup<'_>, live: Live) -> Resu
     played(experiment, setup, Box::new(|_, _| {}), Some(live))
 }
 
+/// Plays an experiment on real nodes where `begin` has them: a backend that is not quite one of ours.
+///
+/// # Errors
+/// Why it could not be played.
+pub fn play_on<B: PlaceOfNodes>(
+    begin: impl FnOnce(real::Settings) -> Result<B, String>,
+    experiment: &Experiment,
+    setup: &Setup<'_>,
+) -> Result<Results, String> {
+    let offer = if setup.backend == Backend::Container { Offer::of_the_engine()? } else { Offer::of_processes().0 };
+    real(offer, begin, experiment, setup, Box::new(|_, _| {}), None)
+}
+
 fn played(experiment: &Experiment, setup: &Setup<'_>, show: Onlooker, live: Option<Live>) -> Results {
     let played = match setup.backend {
         Backend::Simulated => simulated(experiment, setup, show, live),
-        Backend::Process => {
-            Offer::of_this_kernel().and_then(|offer| real(offer, Processes::new, experiment, setup, show, live))
-        }
+        Backend::Process => match Offer::of_processes() {
+            (offer, None) => real(offer, Processes::new, experiment, setup, show, live),
+            (offer, Some(_)) => real(offer, Loopbacks::new, experiment, setup, show, live),
+        },
         Backend::Container => {
             Offer::of_the_engine().and_then(|offer| real(offer, Containers::new, experiment, setup, show, live))
         }
@@ -95,7 +109,7 @@ fn simulated(
     let (factor, folder) = (setup.timeout_factor, setup.folder.cloned());
     let (mutation, interrupt) = (setup.mutation.clone(), setup.interrupt.clone());
     let story = move |simulation| async move {
-        let backend = Simulated::new(simulation, gated(&played));
+        let backend = Simulated::new(simulation, gated(&played) || live.is_some());
         let backend = match mutation {
             Some(mutation) => backend.mutated(mutation),
             None => backend,
@@ -123,9 +137,9 @@ fn simulated(
 }
 
 /// Plays an experiment on real nodes. Their backends keep the story's time, so that nothing here follows a pace.
-fn real<S: Site>(
+fn real<B: PlaceOfNodes>(
     offer: Offer,
-    begin: impl FnOnce(real::Settings) -> Result<Real<S>, String>,
+    begin: impl FnOnce(real::Settings) -> Result<B, String>,
     experiment: &Experiment,
     setup: &Setup<'_>,
     show: Onlooker,
@@ -140,7 +154,8 @@ fn real<S: Site>(
     let settings = real::Settings {
         seed: played.seed,
         pace,
-        gated: gated(&played),
+        gated: gated(&played) || live.is_some(),
+        small_disks: fills_disks(&played),
         folder: setup.folder.map(|folder| std::path::absolute(folder.path())).transpose().map_err(|e| e.to_string())?,
     };
     let orders = Orders {
@@ -269,6 +284,12 @@ async fn perform<B: PlaceOfNodes>(
 fn gated(experiment: &Experiment) -> bool {
     let between = |fault: &Fault| matches!(fault, Fault::Slow { .. } | Fault::Drop { .. } | Fault::Hold { .. });
     experiment.faults.iter().any(|step| between(&step.fault))
+}
+
+/// Whether a disk is to be filled, which must be a small one then.
+fn fills_disks(experiment: &Experiment) -> bool {
+    let fills = |fault: &Fault| matches!(fault, Fault::Disk { trouble: DiskTrouble::Full, .. });
+    experiment.faults.iter().any(|step| fills(&step.fault))
 }
 
 /// Steps whose undoing a control turns into nothing.

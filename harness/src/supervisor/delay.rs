@@ -16,10 +16,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{MsgFlags, SockProtocol};
 use nix::sys::time::TimeSpec;
+use schism_chaos::lane::{Done, Fate, Lane};
 use schism_chaos::link::Link;
 use schism_chaos::simulation::Stopwatch;
 
-use super::lane::{Done, Fate, Lane};
 use super::netlink::message::{ACKNOWLEDGE, REQUEST};
 use super::netlink::{Attributes, Message, Netlink, Said};
 

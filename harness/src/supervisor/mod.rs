@@ -3,18 +3,19 @@
 //!
 //! - [`protocol`]: orders and words. [`serve`]: the loop that hears and says them. [`lines`]: their pieces.
 //! - [`life`]: the child process. [`disk`]: its store while it is dead. [`lease`]: for how long it stays unasked.
-//! - [`network`]: the links into the node: [`filter`] drops and counts, [`delay`] keeps frames back as each [`lane`] says.
+//! - [`network`]: the links into the node: [`filter`] drops and counts, [`delay`] keeps frames back as each lane says.
+//! - [`probe`]: what links really do, measured between two supervisors.
 //! - [`netlink`]: how the kernel is told.
 
 pub mod delay;
 pub mod disk;
 pub mod filter;
-pub mod lane;
 pub mod lease;
 pub mod life;
 pub mod lines;
 pub mod netlink;
 pub mod network;
+pub mod probe;
 pub mod protocol;
 pub mod serve;
 #[cfg(test)]
@@ -29,7 +30,9 @@ use schism_chaos::fault::CrashKind;
 
 use self::lease::Lease;
 use self::life::Life;
+use self::netlink::disciplines;
 use self::network::{Network, Unowned};
+use self::probe::{Probe, Probes};
 use self::protocol::{Fruit, Order, VERSION, What, Word};
 
 /// Makes the network once the peers are known.
@@ -45,6 +48,8 @@ pub struct Supervisor<W> {
     network: Box<dyn Network>,
     life: Option<Life>,
     lease: Lease,
+    /// From the first one on.
+    probes: Option<Probes>,
     /// The store of the last life, and how much of its block file would survive the end of the machine.
     store: Option<PathBuf>,
     synced: u64,
@@ -61,6 +66,7 @@ impl<W: Write> Supervisor<W> {
             network: Box::new(Unowned),
             life: None,
             lease: Lease::endless(),
+            probes: None,
             store: None,
             synced: 0,
         }
@@ -77,8 +83,18 @@ impl<W: Write> Supervisor<W> {
     }
 
     /// The node's life, while there is one.
-    pub fn life(&mut self) -> Option<&mut Life> {
-        self.life.as_mut()
+    pub fn life(&self) -> Option<&Life> {
+        self.life.as_ref()
+    }
+
+    /// Gives the node some of what it was told; to be called when its input can take it.
+    pub fn pass_on_to_node(&mut self) {
+        self.life.iter_mut().for_each(Life::pass_on);
+    }
+
+    /// Probes under way, where there ever was one.
+    pub fn probes(&self) -> Option<&Probes> {
+        self.probes.as_ref()
     }
 
     /// Hears one line of the harness. What it does not know it refuses.
@@ -102,6 +118,10 @@ impl<W: Write> Supervisor<W> {
                 Ok(()) => return Ok(()), // the node answers
                 Err(error) => Err(error),
             },
+            What::Probe { to, what } => match self.begin_probe(id, to, what) {
+                Ok(()) => return Ok(()), // the probe answers
+                Err(error) => Err(error),
+            },
             what => self.obey(what),
         };
         match done {
@@ -123,6 +143,22 @@ impl<W: Write> Supervisor<W> {
         }
         let how = self.life.take().map(|mut life| life.how_it_ended()).unwrap_or_default();
         self.say(&Word::Ended { how })
+    }
+
+    /// Hears what came of probes; to be called when there is something.
+    ///
+    /// # Errors
+    /// When the harness no longer listens.
+    pub fn hear_probes(&mut self) -> io::Result<()> {
+        let words = self.probes.as_mut().map_or_else(|| Ok(Vec::new()), Probes::listen)?;
+        self.relay(words)
+    }
+
+    fn begin_probe(&mut self, id: u64, to: Ipv4Addr, probe: Probe) -> io::Result<()> {
+        if self.probes.is_none() {
+            self.probes = Some(Probes::new()?);
+        }
+        self.probes.as_ref().map_or(Ok(()), |probes| probes.begin(id, to, probe))
     }
 
     fn greet(&mut self, version: u32, peers: &[Ipv4Addr]) -> io::Result<Fruit> {
@@ -149,8 +185,7 @@ impl<W: Write> Supervisor<W> {
                 if self.life.is_some() {
                     return Err(io::Error::other("the node runs already"));
                 }
-                // Where there is no network of its own, none was silenced.
-                let _ = self.network.silence(false);
+                self.network.silence(false)?;
                 self.synced = disk::block_file_bytes(&instructions.store);
                 self.store = Some(instructions.store.clone());
                 let mut program = self.program.clone();
@@ -173,14 +208,23 @@ impl<W: Write> Supervisor<W> {
                 }
                 self.store.take().map_or(Ok(()), |store| disk::erase(&store))?;
             }
+            What::FillDisk(full) => {
+                let store = self.store.as_ref().ok_or_else(dead)?;
+                if full { disk::fill(store)? } else { disk::make_room(store)? }
+            }
             What::Links(links) => self.network.set(&links)?,
             What::Count => return self.network.count().map(Fruit::Counted),
-            // These never come here: the first two are heard above, the others are the node's.
+            What::Disciplines => return disciplines::known().map(Fruit::Disciplines),
+            What::AnswerProbes => probe::answer()?,
+            // These never come here: the first three are heard above, the others are the node's.
             What::Hello { .. }
             | What::Stay { .. }
+            | What::Probe { .. }
             | What::Ask(_)
             | What::Gate { .. }
             | What::Clock { .. }
+            | What::Ways(_)
+            | What::FailSyncs
             | What::Report => {}
         }
         Ok(Fruit::Nothing)
@@ -188,17 +232,19 @@ impl<W: Write> Supervisor<W> {
 
     fn kill(&mut self, kind: CrashKind) -> io::Result<Fruit> {
         let mut life = self.life.take().ok_or_else(dead)?;
-        if kind == CrashKind::Machine {
+        if kind.takes_machine() {
             // Silence first: the end of a process is told to its peers.
             self.network.silence(true)?;
         }
         life.end()?;
         let last = life.last_words();
         self.relay(last)?;
-        match (kind, &self.store) {
-            (CrashKind::Machine, Some(store)) => disk::cut_back(store, self.synced).map(Fruit::Lost),
-            _ => Ok(Fruit::Lost(0)),
+        let Some(store) = self.store.as_ref().filter(|_| kind.takes_machine()) else { return Ok(Fruit::Lost(0)) };
+        let lost = disk::cut_back(store, self.synced)?;
+        if kind == CrashKind::Torn {
+            disk::tear(store)?;
         }
+        Ok(Fruit::Lost(lost))
     }
 
     /// Passes on what the node said, but for what is for us.

@@ -5,11 +5,11 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use schism_chaos::lane::needs_lane;
 use schism_chaos::link::Link;
 
 use super::delay::DelayLine;
 use super::filter::{Filter, Queueing, Set};
-use super::lane::needs_lane;
 use super::protocol::Counted;
 
 /// The links into a node.
@@ -95,6 +95,7 @@ impl Network for Kernel {
                 bytes,
                 lost: done.lost,
                 delayed_microseconds: microseconds(done.delayed),
+                queued_microseconds: microseconds(done.queued),
                 late_microseconds: microseconds(done.late),
             }
         };
@@ -110,7 +111,7 @@ fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// No network to be in charge of: links cannot be hurt here.
+/// No network to be in charge of: links cannot be hurt here. A node's own transport may do it, and its peers' theirs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unowned;
 
@@ -127,7 +128,8 @@ impl Network for Unowned {
         Ok(Vec::new())
     }
 
+    /// It is its peers that do not hear it.
     fn silence(&mut self, _: bool) -> io::Result<()> {
-        Err(io::Error::other("this node has no network of its own"))
+        Ok(())
     }
 }

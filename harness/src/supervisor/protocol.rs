@@ -8,6 +8,7 @@
 //! The first order says the version; what is not known is refused, and nothing else happens.
 
 use std::net::Ipv4Addr;
+use std::ops::Add;
 use std::path::PathBuf;
 
 use bitcoin::ScriptBuf;
@@ -23,6 +24,7 @@ use schism_node::wire::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 
 use super::filter::Queueing;
+use super::probe::{Probe, Probed};
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
 pub const VERSION: u32 = 3;
@@ -68,10 +70,23 @@ pub enum What {
     Thaw,
     /// Delete what the dead node's store holds.
     Erase,
+    /// Let nothing more fit beside the node's store, or make room again.
+    FillDisk(bool),
     /// Set links into this node, by the address they come from; others stay as they are.
     Links(Vec<(Ipv4Addr, Link)>),
     /// Say what every link into this node has done.
     Count,
+    /// Say which queueing disciplines the kernel knows of those that shape traffic.
+    Disciplines,
+    /// Answer probes from now on.
+    AnswerProbes,
+    /// Measure what the link to another supervisor, which answers probes, and the link back do.
+    Probe {
+        /// Where that is.
+        to: Ipv4Addr,
+        /// What to measure.
+        what: Probe,
+    },
     /// For the node: answer.
     Ask(Question),
     /// For the node: set the gate before an actor.
@@ -88,6 +103,10 @@ pub enum What {
         /// Seconds it counts in one of the story's.
         rate: f64,
     },
+    /// For the node: have its transport obey these links; others stay as they are.
+    Ways(Vec<Way>),
+    /// For the node: let every sync of its store fail, as long as it lives.
+    FailSyncs,
     /// For the node: say what its gates and its clock did.
     Report,
 }
@@ -95,7 +114,8 @@ pub enum What {
 impl What {
     /// Whether it is for the node and not for its supervisor.
     pub fn is_for_node(&self) -> bool {
-        matches!(self, Self::Ask(_) | Self::Gate { .. } | Self::Clock { .. } | Self::Report)
+        let sets = matches!(self, Self::Gate { .. } | Self::Clock { .. } | Self::Ways(_) | Self::FailSyncs);
+        sets || matches!(self, Self::Ask(_) | Self::Report)
     }
 }
 
@@ -140,6 +160,8 @@ pub struct Instructions {
     pub unix_seconds: f64,
     /// Seconds its clock counts in a real second: the story's pace.
     pub clock_rate: f64,
+    /// The links that its transport obeys; nothing: the kernel does.
+    pub ways: Option<Vec<Way>>,
     /// Whether gates stand before its actors.
     pub gated: bool,
     /// What else stands between them.
@@ -194,6 +216,10 @@ pub enum Fruit {
     Answered(Answer),
     /// Of a report.
     Reported(Report),
+    /// Of the question for disciplines.
+    Disciplines(Vec<String>),
+    /// Of a probe.
+    Probed(Probed),
 }
 
 /// What one link into a node has done since its supervisor began.
@@ -210,12 +236,30 @@ pub struct Counted {
     pub lost: u64,
     /// How long the others were kept, summed, in microseconds.
     pub delayed_microseconds: u64,
+    /// How long of that they waited for their turn and took to leave, summed, in microseconds.
+    pub queued_microseconds: u64,
     /// How much longer that was than it should have been, summed, in microseconds.
     pub late_microseconds: u64,
 }
 
-/// What a node's gates and clock did, in this life.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+impl Add for Counted {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            held: self.held + other.held,
+            carried: self.carried + other.carried,
+            bytes: self.bytes + other.bytes,
+            lost: self.lost + other.lost,
+            delayed_microseconds: self.delayed_microseconds + other.delayed_microseconds,
+            queued_microseconds: self.queued_microseconds + other.queued_microseconds,
+            late_microseconds: self.late_microseconds + other.late_microseconds,
+        }
+    }
+}
+
+/// What a node's gates, clock and ways did, in this life.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Messages that gates slowed, lost or held.
@@ -224,6 +268,11 @@ pub struct Report {
     pub passed: u64,
     /// Seconds that its clock is ahead of a true one.
     pub clock_offset: f64,
+    /// What links into it did, where its transport obeys them.
+    pub ways: Vec<(Ipv4Addr, Counted)>,
     /// Bytes of its memory that are resident.
     pub resident_bytes: u64,
 }
+
+/// A peer's address, the link from it and the link to it.
+pub type Way = (Ipv4Addr, Link, Link);

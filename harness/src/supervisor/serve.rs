@@ -19,6 +19,7 @@ use signal_hook::flag;
 
 use super::Supervisor;
 use super::lines::Lines;
+use super::probe::Probes;
 
 /// Serves until the harness's line or its lease ends; the node has ended then, too.
 ///
@@ -31,18 +32,21 @@ pub fn serve<W: Write>(mut supervisor: Supervisor<W>, mut harness: Stdin) -> io:
         flag::register_conditional_shutdown(signal, 0, Arc::new(AtomicBool::new(true)))?;
     }
     loop {
-        let (harness_speaks, node_speaks, node_reads) = wait(&mut supervisor, &harness)?;
-        if !harness_speaks && supervisor.lease().left() == Some(Duration::ZERO) {
+        let ready = wait(&supervisor, &harness)?;
+        if !ready.harness_speaks && supervisor.lease().left() == Some(Duration::ZERO) {
             return Ok(());
         }
         lay_to_rest(supervisor.life().map(|life| life.process()));
-        if node_speaks {
+        if ready.probes_speak {
+            supervisor.hear_probes()?;
+        }
+        if ready.node_speaks {
             supervisor.hear_node()?;
         }
-        if node_reads && let Some(life) = supervisor.life() {
-            life.pass_on();
+        if ready.node_reads {
+            supervisor.pass_on_to_node();
         }
-        if harness_speaks {
+        if ready.harness_speaks {
             let length = harness.read(&mut piece)?;
             if length == 0 {
                 return Ok(());
@@ -65,20 +69,36 @@ fn lay_to_rest(node: Option<Pid>) {
     }
 }
 
-/// Waits until somebody speaks or can be told something: the harness, the node, the node's input. Until the lease ends
-/// at most.
-fn wait<W: Write>(supervisor: &mut Supervisor<W>, harness: &Stdin) -> io::Result<(bool, bool, bool)> {
+/// Who has something to say, or can be told something.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    harness_speaks: bool,
+    probes_speak: bool,
+    node_speaks: bool,
+    node_reads: bool,
+}
+
+/// Waits until somebody speaks or can be told something: the harness, probes, the node, the node's input. Until the
+/// lease ends at most.
+fn wait<W: Write>(supervisor: &Supervisor<W>, harness: &Stdin) -> io::Result<Ready> {
     let left = supervisor.lease().left().map(TimeSpec::from);
     let mut streams = vec![PollFd::new(harness.as_fd(), PollFlags::POLLIN)];
+    streams.extend(supervisor.probes().map(Probes::stream));
+    let node = streams.len();
     if let Some(life) = supervisor.life() {
         let (out, input) = life.streams();
         streams.push(out);
         streams.extend(input);
     }
     match ppoll(&mut streams, left, None) {
-        Err(Errno::EINTR) => return Ok((false, false, false)),
+        Err(Errno::EINTR) => return Ok(Ready::default()),
         ready => ready?,
     };
     let ready = |number: usize| streams.get(number).and_then(PollFd::any).unwrap_or(false);
-    Ok((ready(0), ready(1), ready(2)))
+    Ok(Ready {
+        harness_speaks: ready(0),
+        probes_speak: node > 1 && ready(1),
+        node_speaks: ready(node),
+        node_reads: ready(node + 1),
+    })
 }

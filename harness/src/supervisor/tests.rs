@@ -81,13 +81,14 @@ fn start(store: &std::path::Path) -> What {
         log: None,
         unix_seconds: 0.0,
         clock_rate: 1.0,
+        ways: None,
         gated: false,
         adversary: None,
     }))
 }
 
 /// The process state that the kernel shows for the child: `S`, `T`, …
-fn state(supervisor: &mut Supervisor<Ear>) -> char {
+fn state(supervisor: &Supervisor<Ear>) -> char {
     let process = supervisor.life().expect("it runs").process();
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap()
@@ -99,9 +100,9 @@ fn a_frozen_child_stands_still_until_it_is_thawed() {
     let (mut supervisor, ear) = greeted(&["cat"]);
     order(&mut supervisor, start(folder.path()));
     order(&mut supervisor, What::Freeze);
-    assert_eq!(state(&mut supervisor), 'T');
+    assert_eq!(state(&supervisor), 'T');
     order(&mut supervisor, What::Thaw);
-    assert_ne!(state(&mut supervisor), 'T');
+    assert_ne!(state(&supervisor), 'T');
     assert!(ear.words().iter().all(|word| matches!(word, Word::Done { id: 1, .. })));
 }
 
@@ -146,6 +147,24 @@ fn unsynced_blocks_go_with_the_machine_and_stay_with_the_process() {
     assert_eq!(disk::cut_back(folder.path(), u64::MAX).unwrap(), 0);
     assert_eq!(disk::cut_back(folder.path(), synced).unwrap(), 1);
     assert_eq!(disk::block_file_bytes(folder.path()), synced);
+}
+
+#[test]
+fn a_torn_store_is_noticed_when_it_is_opened() {
+    use schism_node::ledger::store::FileStore;
+    use schism_node::ledger::verifier::Pool;
+    use schism_node::ledger::{Ledger, Opened};
+    use schism_node::surroundings::RealWork;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || -> Opened {
+        let store = Box::new(FileStore::open(folder.path()).expect("it opens whatever happened"));
+        let rules = Arc::new(Rules::lab(&[]));
+        Ledger::open(rules, store, Arc::new(Pool::of_all_cores()), Arc::new(RealWork), 0).expect("it opens")
+    };
+    assert_eq!(open().rebuilt, None);
+    assert_eq!(open().rebuilt, None, "a whole store is not taken for a damaged one");
+    disk::tear(folder.path()).unwrap();
+    assert!(open().rebuilt.is_some());
 }
 
 #[test]

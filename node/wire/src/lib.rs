@@ -26,7 +26,7 @@ pub use encoding::{
 pub use event::{Event, Failure, GossipId, Judgement, Unpublished};
 pub use libp2p::identity::Keypair;
 pub use libp2p::{Multiaddr, PeerId};
-pub use tcp::tcp;
+pub use tcp::{over, tcp};
 pub use wire::{Executor, Settings, Wire, chain_name};
 pub use words::{Announcement, AskId, ItemId, Request, Response, Topic};
 

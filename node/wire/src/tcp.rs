@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{Transport as _, noise, tcp, yamux};
+use libp2p::{Transport as Bare, noise, tcp, yamux};
 
 use crate::Transport;
 
@@ -16,8 +17,22 @@ const UPGRADE: Duration = Duration::from_secs(10);
 /// # Panics
 /// Never: an identity can always sign its noise key.
 pub fn tcp(identity: &Keypair) -> Transport {
-    tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .upgrade(Version::V1Lazy)
+    over(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)), identity)
+}
+
+/// A way to peers over whatever carries bytes between them.
+///
+/// # Panics
+/// Never: an identity can always sign its noise key.
+pub fn over<T>(bare: T, identity: &Keypair) -> Transport
+where
+    T: Bare + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync,
+    T::Dial: Send,
+    T::ListenerUpgrade: Send,
+{
+    bare.upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(identity).expect("an identity can sign its noise key"))
         .multiplex(yamux::Config::default())
         .timeout(UPGRADE)

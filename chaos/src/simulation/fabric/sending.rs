@@ -39,6 +39,7 @@ impl State {
         way.counters.sent += 1;
         way.counters.bytes += bytes as u64;
         way.free_at = way.free_at.max(now) + nanoseconds(way.link.serialisation(bytes));
+        way.counters.queued += way.free_at - now;
         let mut at = way.free_at + nanoseconds(way.link.latency);
         let (jitter, loss) = (nanoseconds(way.link.jitter), way.link.loss);
         let (from, to) = (way.from, way.to);

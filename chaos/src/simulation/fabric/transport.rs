@@ -4,13 +4,11 @@ use std::future::{Future, Ready, ready};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{DialOpts, ListenerId, Transport, TransportError, TransportEvent};
-use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{Multiaddr, PeerId, noise, yamux};
+use libp2p::{Multiaddr, PeerId};
 
 use super::connection::ConnectionId;
 use super::dialling::wait;
@@ -18,9 +16,6 @@ use super::host::Listener;
 use super::muxer::FabricMuxer;
 use super::stream::FabricStream;
 use super::{Fabric, Fidelity, NodeIndex};
-
-/// What handshakes above a connection may take, as in libp2p's own builder.
-const UPGRADE: Duration = Duration::from_secs(10);
 
 pub(super) fn boxed(
     fabric: &Fabric,
@@ -32,13 +27,7 @@ pub(super) fn boxed(
     let transport = FabricTransport { fabric: fabric.clone(), node, peer, listener: None };
     match fidelity {
         Fidelity::Memory => transport.map(|socket, _| socket.multiplexed()).boxed(),
-        Fidelity::Wire => transport
-            .map(|socket, _| socket.byte_stream())
-            .upgrade(Version::V1Lazy)
-            .authenticate(noise::Config::new(identity).expect("an identity can sign its noise key"))
-            .multiplex(yamux::Config::default())
-            .timeout(UPGRADE)
-            .boxed(),
+        Fidelity::Wire => schism_wire::over(transport.map(|socket, _| socket.byte_stream()), identity),
     }
 }
 

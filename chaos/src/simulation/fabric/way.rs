@@ -33,6 +33,8 @@ pub struct Counters {
     /// Nanoseconds these were under way, summed, with waiting for the link and for what went before: evidence of what
     /// makes links slower.
     pub travel: u64,
+    /// Nanoseconds of these that were spent waiting for the link and leaving, summed.
+    pub queued: u64,
     /// Frames and SYNs that arrived at a cut or at a dark node.
     pub held: u64,
     /// Frames that reached the other node.

@@ -106,8 +106,11 @@ fn own_tag() -> io::Result<String> {
     }
 }
 
-/// The first digits of a file's digest.
-fn tag(file: &Path) -> io::Result<String> {
+/// The first digits of a file's digest: what an image of it is tagged with.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn tag(file: &Path) -> io::Result<String> {
     let (mut file, mut hasher, mut piece) = (File::open(file)?, Sha256::new(), vec![0; PIECE]);
     loop {
         match file.read(&mut piece)? {

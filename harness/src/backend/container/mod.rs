@@ -1,7 +1,7 @@
 //! The container backend: every node's machine is a container of an engine (Docker 20.10 or later).
 //!
 //! - this file: [`Fleet`], the site. [`engine`]: what is asked. [`image`]: what containers are made of. [`attach`]: the
-//!   line to one.
+//!   line to one. [`build`]: another build, out of its image.
 //! - [`owner`], [`leftovers`], [`reaper`]: why nothing is left behind.
 //!
 //! testcontainers finds the engine and creates, starts and removes containers; bollard, which it is made with, says what
@@ -13,6 +13,7 @@
 //! belongs to the dead.
 
 pub mod attach;
+pub mod build;
 pub mod engine;
 pub mod image;
 pub mod leftovers;
@@ -46,6 +47,7 @@ use super::process::namespaces::SUPERVISE;
 use super::real::attached::Ears;
 use super::real::site::{Machine, Site, Wanted};
 use super::real::{Real, Settings};
+use crate::supervisor::disk::SMALL_DISK;
 
 /// A cluster of containers.
 pub type Containers = Real<Fleet>;
@@ -92,6 +94,7 @@ struct Kit {
     /// The name of the cluster, of its network and of its volume.
     name: String,
     pace: f64,
+    small_disks: bool,
 }
 
 impl Containers {
@@ -112,7 +115,8 @@ impl Fleet {
         let reaper = Reaper::start(&session).map_err(|error| format!("the reaper cannot be started: {error}"))?;
         let docker = engine.docker().clone();
         let (labels, name) = (owner.labels(&session), format!("schism-{session}"));
-        let mut kit = Kit { docker: docker.clone(), tag: String::new(), labels, name, pace: settings.pace };
+        let Settings { pace, small_disks, .. } = *settings;
+        let mut kit = Kit { docker: docker.clone(), tag: String::new(), labels, name, pace, small_disks };
         let mut fleet =
             Self { engine, ships: Vec::new(), kit: kit.clone(), folder: settings.folder.clone(), reaper: Some(reaper) };
         fleet.kit = fleet.engine.wait(async move {
@@ -221,6 +225,15 @@ impl Kit {
         }
     }
 
+    /// What stores are on: the cluster's volume, or a small disk in each container's memory.
+    fn disk(&self) -> Mount {
+        if self.small_disks {
+            Mount::tmpfs_mount(STORES).with_size_bytes(SMALL_DISK.cast_signed())
+        } else {
+            Mount::volume_mount(&self.name, STORES)
+        }
+    }
+
     fn request(&self, name: &str) -> ContainerRequest<GenericImage> {
         let words = [SUPERVISE, "--pace", &self.pace.to_string(), "--grace", &GRACE.as_secs().to_string()];
         let request = GenericImage::new(image::REPOSITORY, &self.tag)
@@ -228,7 +241,7 @@ impl Kit {
             .with_hostname(name)
             .with_labels(self.labels.clone())
             .with_network(&self.name)
-            .with_mount(Mount::volume_mount(&self.name, STORES))
+            .with_mount(self.disk())
             .with_cap_drop("ALL")
             .with_cap_add("NET_ADMIN")
             .with_readonly_rootfs(true)

@@ -2,8 +2,10 @@
 //!
 //! - this file: [`Namespaces`], the site. [`namespaces`], [`hub`]: how processes come to be apart, and why nothing is
 //!   left behind.
+//! - [`loopback`]: the same without namespaces, where they are forbidden.
 
 pub mod hub;
+pub mod loopback;
 pub mod namespaces;
 
 use std::fs::OpenOptions;
@@ -28,6 +30,7 @@ pub type Processes = Real<Namespaces>;
 pub struct Namespaces {
     hub: Hub,
     pace: f64,
+    small_disks: bool,
     folder: Option<PathBuf>,
 }
 
@@ -38,25 +41,32 @@ impl Processes {
     /// Why this system does not let us.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let hub = Hub::make().map_err(|error| format!("the cluster's namespaces could not be made: {error}"))?;
-        let site = Namespaces { hub, pace: settings.pace, folder: settings.folder.clone() };
+        let Settings { pace, small_disks, .. } = settings;
+        let site = Namespaces { hub, pace, small_disks, folder: settings.folder.clone() };
         Ok(Self::on(site, settings))
     }
 }
 
 impl Namespaces {
+    /// The folder that stores are kept in, where they are kept.
+    fn kept(&self) -> Option<&Path> {
+        self.folder.as_deref().filter(|_| !self.small_disks)
+    }
+
     /// The command that becomes a supervisor.
     fn enter(&self, number: usize, name: &str, address: Ipv4Addr) -> io::Result<Command> {
         let mut command = myself(&[ENTER]);
         let (hub, number, address) = (self.hub.first().to_string(), number.to_string(), address.to_string());
         command.args(["--hub", &hub, "--number", &number, "--name", name, "--address", &address]);
         command.args(["--pace", &self.pace.to_string()]);
-        match self.log(name) {
-            Some(log) => {
-                command.stderr(Stdio::from(OpenOptions::new().create(true).append(true).open(log)?));
-            }
-            None => {
-                command.arg("--scratch");
-            }
+        if let Some(log) = self.log(name) {
+            command.stderr(Stdio::from(OpenOptions::new().create(true).append(true).open(log)?));
+        }
+        if self.kept().is_none() {
+            command.arg("--scratch");
+        }
+        if self.small_disks {
+            command.arg("--small-disk");
         }
         // A group of its own: Ctrl-C is for the harness.
         command.process_group(0);
@@ -68,7 +78,8 @@ impl Site for Namespaces {
     fn make(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Machine>, String> {
         let make = |Wanted { number, name, ears }: Wanted| {
             let address = address(number);
-            let attached = self.enter(number, &name, address).and_then(|command| attach(command, ears));
+            let attached =
+                self.enter(number, &name, address).and_then(|command| attach(command, Becomes::Followed, ears));
             let attached = attached.map_err(|error| format!("{name}: its supervisor cannot be started: {error}"))?;
             Ok(Machine { attached, address })
         };
@@ -81,8 +92,7 @@ impl Site for Namespaces {
     }
 
     fn store(&self, name: &str) -> PathBuf {
-        let stores = self.folder.as_ref().map_or_else(|| PathBuf::from(SCRATCH), |folder| folder.join("stores"));
-        stores.join(name)
+        self.kept().map_or_else(|| PathBuf::from(SCRATCH), |folder| folder.join("stores")).join(name)
     }
 
     fn log(&self, name: &str) -> Option<PathBuf> {
@@ -96,19 +106,28 @@ fn address(node: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 77, 0, 0)) + u32::from(number))
 }
 
-/// Starts a command that becomes a supervisor, or is soon followed by one on the same streams. A thread hears it.
-fn attach(mut command: Command, ears: Ears) -> io::Result<Attached> {
+/// What a command that is started becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Becomes {
+    /// A supervisor.
+    Supervisor,
+    /// It is soon followed by one on the same streams.
+    Followed,
+}
+
+/// Starts a command that leads to a supervisor. A thread hears it.
+fn attach(mut command: Command, becomes: Becomes, ears: Ears) -> io::Result<Attached> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let input = child.stdin.take().ok_or_else(|| io::Error::other("a child without input"))?;
     let (attached, line) = Attached::to(Box::new(input), ears);
     thread::Builder::new().name("attached".into()).spawn(move || {
         let out = child.stdout.take();
-        // What was started is gone as soon as the supervisor stands in its place.
-        let placed = child.wait();
+        // Who is followed is gone as soon as the supervisor stands in its place.
+        let followed = (becomes == Becomes::Followed).then(|| child.wait());
         for said in out.into_iter().flat_map(|out| BufReader::new(out).split(b'\n').map_while(Result::ok)) {
             line.hear(&said);
         }
-        line.end(match placed {
+        line.end(match followed.unwrap_or_else(|| child.wait()) {
             Ok(status) if !status.success() => format!("its supervisor could not be started ({status})"),
             _ => "its supervisor is gone".to_owned(),
         });

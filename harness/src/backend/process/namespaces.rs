@@ -29,6 +29,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getgid, getuid, sethostname};
 
 use crate::backend::real::patience;
+use crate::supervisor::disk::SMALL_DISK;
 use crate::supervisor::netlink::links;
 
 /// The hidden verb of the hub.
@@ -61,6 +62,8 @@ pub struct Lot {
     pub pace: f64,
     /// Whether its store is to be in memory.
     pub scratch: bool,
+    /// Whether that memory is a small disk, which can be filled.
+    pub small_disk: bool,
 }
 
 /// The hub: makes the namespaces and starts their PID 1, which it outlives.
@@ -136,6 +139,9 @@ pub fn enter(lot: &Lot) -> io::Result<()> {
     if lot.scratch {
         apart.arg("--scratch");
     }
+    if lot.small_disk {
+        apart.arg("--small-disk");
+    }
     let status = apart.spawn()?.wait()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("its place could not be made ({status})"))) }
 }
@@ -156,7 +162,8 @@ pub fn apart(lot: &Lot) -> io::Result<Child> {
     keep_mounts_to_ourselves()?;
     sethostname(&lot.name)?;
     if lot.scratch {
-        mount(Some("schism"), SCRATCH, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+        let size = lot.small_disk.then(|| format!("size={SMALL_DISK}"));
+        mount(Some("schism"), SCRATCH, Some("tmpfs"), MsFlags::empty(), size.as_deref())?;
     }
     patience::follow(lot.pace);
     links::lay_wire(&mut hub, lot.number, std::process::id())?;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use schism_chaos::evidence::NodeCounters;
-use schism_chaos::fault::Actor;
+use schism_chaos::fault::{Actor, DiskTrouble};
 use schism_chaos::gate::Passage;
 
 use super::attached::Attached;
@@ -32,8 +32,12 @@ pub struct Host {
     pub report: Report,
     /// What links into it have done when they were last counted.
     pub links: BTreeMap<Ipv4Addr, Counted>,
+    /// Of that, what earlier lives did, where it is the node that counts.
+    pub past: BTreeMap<Ipv4Addr, Counted>,
     /// Gates that were ever set.
     pub gates: Vec<(Actor, Passage)>,
+    /// What is wrong with its disk.
+    pub disk: Option<DiskTrouble>,
     /// Seconds its clock is moved by, and seconds it counts in one of the story's.
     pub clock: (f64, f64),
 }
@@ -51,7 +55,9 @@ impl Host {
             counters: NodeCounters::default(),
             report: Report::default(),
             links: BTreeMap::new(),
+            past: BTreeMap::new(),
             gates: Vec::new(),
+            disk: None,
             clock: (0.0, 1.0),
         }
     }
@@ -74,6 +80,16 @@ impl Host {
         self.counters.touched += self.report.touched;
         self.counters.passed += self.report.passed;
         self.report = Report::default();
+        self.past = self.links.clone();
+    }
+
+    /// Notes what this life has said of itself.
+    pub fn hear(&mut self, report: Report) {
+        for (peer, counted) in &report.ways {
+            let past = self.past.get(peer).copied().unwrap_or_default();
+            self.links.insert(*peer, past + *counted);
+        }
+        self.report = report;
     }
 
     /// Everything that was counted about the node.
@@ -94,6 +110,9 @@ impl Host {
         if self.clock != (0.0, 1.0) {
             let (by_seconds, rate) = self.clock;
             orders.push(What::Clock { by_seconds, rate });
+        }
+        if self.disk == Some(DiskTrouble::NoSync) {
+            orders.push(What::FailSyncs);
         }
         orders
     }

@@ -4,7 +4,7 @@
 //! - this file: [`Real`], the cluster. `verbs`: what every backend can do. Orders go out at once, and
 //!   [`Backend::settle`] waits until all are obeyed.
 //! - [`site`]: where machines stand. [`host`]: what outlives a node. [`attached`]: the line to a supervisor.
-//! - [`patience`]: how long the kernel's TCP waits.
+//! - [`patience`]: how long the kernel's TCP waits. [`probing`]: what links really do.
 //!
 //! Its clock is the story's: at a pace of 0.1 ten seconds of the story pass in one. Latencies are a tenth then,
 //! bandwidths and hash rates tenfold, and nodes' clocks run ten times as fast, so that what a file says holds as it is
@@ -14,6 +14,7 @@
 pub mod attached;
 pub mod host;
 pub mod patience;
+pub mod probing;
 pub mod site;
 mod verbs;
 
@@ -29,15 +30,16 @@ use tokio::time::{Instant, timeout};
 
 use self::attached::{Ears, Outcome};
 use self::host::Host;
-use self::site::{Machine, Site, Wanted};
+use self::site::{Layer, Machine, Site, Wanted};
 use super::capability::Offer;
 use super::{Backend, Heard, Inbox, MOST_CONNECTIONS, Place, draws};
-use crate::supervisor::protocol::{Fruit, Instructions, VERSION, What};
+use crate::supervisor::netlink::disciplines::SOUGHT;
+use crate::supervisor::protocol::{Fruit, Instructions, VERSION, Way, What};
 
 /// Real time that an order may take to be obeyed, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Where every node listens: it has its address for itself.
-const PORT: u16 = 8333;
+pub const PORT: u16 = 8333;
 
 /// What a cluster of real nodes is told.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Settings {
     pub pace: f64,
     /// Whether gates stand before all actors of every node.
     pub gated: bool,
+    /// Whether every node's disk is a small one, in memory, which can be filled: its store is not kept then.
+    pub small_disks: bool,
     /// Where logs are kept, and stores where the site can; nothing: nowhere.
     pub folder: Option<PathBuf>,
 }
@@ -65,6 +69,8 @@ pub struct Real<S> {
     links: BTreeMap<(usize, usize), Link>,
     /// Links that have changed and are not in force yet.
     changed: BTreeSet<(usize, usize)>,
+    /// Machines that have crashed, where it takes their peers not to hear them.
+    dark: BTreeSet<usize>,
     asked: Vec<Asked>,
     trouble: Arc<Mutex<Option<String>>>,
 }
@@ -89,6 +95,7 @@ impl<S: Site> Real<S> {
             usual: Link::default(),
             links: BTreeMap::new(),
             changed: BTreeSet::new(),
+            dark: BTreeSet::new(),
             asked: Vec::new(),
             trouble: Arc::default(),
         }
@@ -102,11 +109,15 @@ impl<S: Site> Real<S> {
         self.add(Place::nobody());
         self.attach()?;
         let hello = self.asked.swap_remove(0).outcome;
-        match hello.blocking_recv() {
-            Ok(Ok(Fruit::Greeted(queueing))) => Ok(Offer { queueing }),
-            Ok(Ok(_)) => Err("a supervisor greeted in riddles".to_owned()),
-            Ok(Err(why)) => Err(why),
-            Err(_) => Err(self.broken().unwrap_or_else(|| "its supervisor is gone".to_owned())),
+        let asked = self.give(0, What::Disciplines)?;
+        let gone = || self.broken().unwrap_or_else(|| "its supervisor is gone".to_owned());
+        match (hello.blocking_recv().map_err(|_| gone())??, asked.blocking_recv().map_err(|_| gone())?) {
+            (Fruit::Greeted(queueing), Ok(Fruit::Disciplines(disciplines))) => {
+                let knows = |name: &str| disciplines.iter().any(|known| known == name);
+                Ok(Offer { layer: S::LAYER, queueing, disciplines: SOUGHT.map(knows) })
+            }
+            (Fruit::Greeted(queueing), _) => Ok(Offer { layer: S::LAYER, queueing, disciplines: [false; 3] }),
+            _ => Err("a supervisor greeted in riddles".to_owned()),
         }
     }
 
@@ -148,7 +159,9 @@ impl<S: Site> Real<S> {
             let links = others.map(|from| self.paced(self.link(from, node)));
             let links = peers.iter().copied().zip(links).collect();
             self.order(node, What::Hello { version: VERSION, peers })?;
-            self.order(node, What::Links(links))?;
+            if S::LAYER == Layer::Kernel {
+                self.order(node, What::Links(links))?;
+            }
         }
         Ok(())
     }
@@ -189,6 +202,7 @@ impl<S: Site> Real<S> {
             chance: draws::chance(seed, node, counters.starts),
             store: self.site.store(&place.name),
             log: self.site.log(&place.name),
+            ways: (S::LAYER == Layer::Transport).then(|| self.ways(node, 0..self.hosts.len())),
             unix_seconds: LAB_EPOCH.as_secs_f64() + self.now().as_secs_f64(),
             clock_rate: 1.0 / pace,
             gated,
@@ -229,7 +243,11 @@ impl<S: Site> Real<S> {
     /// Tells every supervisor of the links that have changed.
     fn relink(&mut self) -> Result<(), String> {
         let mut rows: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-        for (to, from) in std::mem::take(&mut self.changed) {
+        let changed = std::mem::take(&mut self.changed);
+        if S::LAYER == Layer::Transport {
+            return self.tell_ways(&changed);
+        }
+        for (to, from) in changed {
             rows.entry(to).or_default().push((self.hosts[from].address, self.paced(self.link(from, to))));
         }
         for (to, links) in rows {
@@ -238,6 +256,41 @@ impl<S: Site> Real<S> {
             }
         }
         Ok(())
+    }
+
+    /// Tells every node whose transport has to obey links that have changed. Who does not run is told when it starts.
+    fn tell_ways(&mut self, changed: &BTreeSet<(usize, usize)>) -> Result<(), String> {
+        let mut peers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for &(to, from) in changed {
+            peers.entry(to).or_default().insert(from);
+            peers.entry(from).or_default().insert(to);
+        }
+        for (node, peers) in peers {
+            if self.hosts[node].hears() {
+                let ways = self.ways(node, peers);
+                self.order(node, What::Ways(ways))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The links between a node and others, in real time.
+    fn ways(&self, node: usize, peers: impl IntoIterator<Item = usize>) -> Vec<Way> {
+        let link = |from: usize, to: usize| {
+            let dark = [from, to].iter().any(|end| self.dark.contains(end));
+            let link = self.paced(self.link(from, to));
+            Link { cut: link.cut || dark, ..link }
+        };
+        let others = peers.into_iter().filter(|&peer| peer != node);
+        others.map(|peer| (self.hosts[peer].address, link(peer, node), link(node, peer))).collect()
+    }
+
+    /// Has nobody hear a machine, or everybody again, where that is not its kernel's business.
+    fn darken(&mut self, node: usize, dark: bool) {
+        let changed = if dark { self.dark.insert(node) } else { self.dark.remove(&node) };
+        if changed {
+            self.changed.extend((0..self.hosts.len()).filter(|&other| other != node).map(|other| (other, node)));
+        }
     }
 
     /// Waits for what becomes of an order.

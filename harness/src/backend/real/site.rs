@@ -23,8 +23,20 @@ pub struct Machine {
     pub address: Ipv4Addr,
 }
 
+/// Who hurts links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// The kernel, in the network namespace of each machine.
+    Kernel,
+    /// The transport under each node.
+    Transport,
+}
+
 /// A place for machines. They stand until it is dropped, and no longer.
 pub trait Site {
+    /// Who hurts links there.
+    const LAYER: Layer = Layer::Kernel;
+
     /// Makes machines; they are returned in the same order.
     ///
     /// # Errors

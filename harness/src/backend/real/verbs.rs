@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
-use schism_chaos::fault::{Actor, CrashKind};
+use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::chain::Rules;
@@ -14,7 +14,7 @@ use schism_node::wire::{Multiaddr, PeerId};
 use tokio::time::timeout;
 
 use super::host::Host;
-use super::site::Site;
+use super::site::{Layer, Site};
 use super::{PORT, Real};
 use crate::backend::{Backend, Heard, Lost, Place, draws};
 use crate::supervisor::protocol::{Fruit, What};
@@ -63,6 +63,7 @@ impl<S: Site> Backend for Real<S> {
             self.attach()?;
             self.settle().await?;
         }
+        self.darken(node, false);
         self.hosts[node].begin_life();
         let instructions = self.instructions(node);
         self.order(node, What::Start(Box::new(instructions)))?;
@@ -75,6 +76,13 @@ impl<S: Site> Backend for Real<S> {
     async fn crash(&mut self, node: usize, kind: CrashKind) -> Lost {
         if !self.hosts[node].alive {
             return Lost::default();
+        }
+        if S::LAYER == Layer::Transport && kind.takes_machine() {
+            // Silence first: the end of a process is told to its peers.
+            self.darken(node, true);
+            if let Err(why) = self.settle().await {
+                self.note(why);
+            }
         }
         self.hosts[node].end_life();
         let outcome = match self.give(node, What::Kill { kind }) {
@@ -145,8 +153,8 @@ impl<S: Site> Backend for Real<S> {
         }
         for (node, outcome) in under_way {
             match self.fruit(node, outcome).await {
-                Ok(Fruit::Counted(links)) => self.hosts[node].links = links.into_iter().collect(),
-                Ok(Fruit::Reported(report)) => self.hosts[node].report = report,
+                Ok(Fruit::Counted(links)) => self.hosts[node].links.extend(links),
+                Ok(Fruit::Reported(report)) => self.hosts[node].hear(report),
                 // Old counters prove nothing that happened since: the evidence says so.
                 Ok(_) | Err(_) => {}
             }
@@ -171,11 +179,13 @@ impl<S: Site> Backend for Real<S> {
         LinkCounters {
             sent: counted.held + counted.carried,
             travel: Duration::from_micros(counted.delayed_microseconds).div_f64(self.settings.pace),
+            queued: Duration::from_micros(counted.queued_microseconds).div_f64(self.settings.pace),
             carried: counted.carried.saturating_sub(counted.lost),
             bytes: counted.bytes,
             held: counted.held,
             leaked: 0, // what passes a cut is counted as carried
             lost: counted.lost,
+            ..LinkCounters::default()
         }
     }
 
@@ -219,6 +229,18 @@ impl<S: Site> Backend for Real<S> {
         self.hosts[node].clock = (by_seconds, rate);
         if self.hosts[node].hears() {
             self.order_or_note(node, What::Clock { by_seconds, rate });
+        }
+    }
+
+    fn set_disk(&mut self, node: usize, trouble: Option<DiskTrouble>) {
+        let before = std::mem::replace(&mut self.hosts[node].disk, trouble);
+        let full = |trouble| trouble == Some(DiskTrouble::Full);
+        if full(before) != full(trouble) {
+            self.order_or_note(node, What::FillDisk(full(trouble)));
+        }
+        // The next life's syncs work again by themselves.
+        if trouble == Some(DiskTrouble::NoSync) && self.hosts[node].hears() {
+            self.order_or_note(node, What::FailSyncs);
         }
     }
 

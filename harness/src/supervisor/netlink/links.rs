@@ -17,7 +17,7 @@ const BRIDGE: u16 = 10;
 const KIND: u16 = 18;
 const NAMESPACE_OF: u16 = 19;
 /// The loopback's number in every network namespace.
-const LOOPBACK: i32 = 1;
+pub(super) const LOOPBACK: i32 = 1;
 /// The bridge's number, and the wire's at a node's end: far above those that the kernel gives out by itself.
 const OURS: i32 = 1_000;
 /// Bits of an address that all nodes share.

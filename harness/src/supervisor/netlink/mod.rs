@@ -2,8 +2,9 @@
 //!
 //! - [`message`]: bytes of a message, in and out.
 //! - [`socket`]: a way to the kernel, on which every message is answered.
-//! - [`links`]: bridges, wires between network namespaces, addresses.
+//! - [`links`]: bridges, wires between network namespaces, addresses. [`disciplines`]: what else could shape traffic.
 
+pub mod disciplines;
 pub mod links;
 pub mod message;
 pub mod socket;

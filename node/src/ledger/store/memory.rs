@@ -50,6 +50,19 @@ impl Disk {
         platter.unsynced.clear();
     }
 
+    /// The machine ends in the middle of a write: what was not synced is gone, and the last body with it; the rest
+    /// cannot be believed.
+    pub fn tear(&self) {
+        self.lose_unsynced();
+        let mut platter = self.lock();
+        if platter.arrivals.len() > 1
+            && let Some(last) = platter.arrivals.pop()
+        {
+            platter.bodies.remove(&last);
+        }
+        platter.torn = true;
+    }
+
     /// Writes that were not synced yet.
     pub fn unsynced(&self) -> usize {
         self.lock().unsynced.len()
@@ -65,9 +78,15 @@ impl Disk {
         self.lock().fails_from = Some(operation);
     }
 
-    /// Undoes [`Disk::fail_from`].
+    /// Every sync fails from now on, until [`Disk::mend`].
+    pub fn fail_syncs(&self) {
+        self.lock().fails_syncs = true;
+    }
+
+    /// Undoes [`Disk::fail_from`] and [`Disk::fail_syncs`].
     pub fn mend(&self) {
-        self.lock().fails_from = None;
+        let mut platter = self.lock();
+        (platter.fails_from, platter.fails_syncs) = (None, false);
     }
 
     fn lock(&self) -> MutexGuard<'_, Platter> {
@@ -163,12 +182,16 @@ impl Store for MemoryStore {
     fn sync(&mut self) -> Result<(), StoreFailure> {
         let mut platter = self.0.lock();
         platter.operate("sync")?;
+        if platter.fails_syncs {
+            return Err(StoreFailure::new("sync", "the disk fails"));
+        }
         platter.unsynced.clear();
         Ok(())
     }
 
     fn take_damage(&mut self) -> Option<String> {
-        None
+        let torn = std::mem::take(&mut self.0.lock().torn);
+        torn.then(|| "the disk was torn in the middle of a write".to_owned())
     }
 
     fn forget(&mut self) -> Result<(), StoreFailure> {
@@ -198,6 +221,9 @@ struct Platter {
     unsynced: Vec<Inverse>,
     operations: u64,
     fails_from: Option<u64>,
+    fails_syncs: bool,
+    /// Whether what it holds cannot be believed.
+    torn: bool,
 }
 
 enum Inverse {

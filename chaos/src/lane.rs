@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use schism_chaos::link::Link;
+
+use crate::link::Link;
 
 /// Frames that wait in one lane at most: what a good router's buffer holds. More are lost, and TCP slows down.
 const WAITING: usize = 4_096;
+/// Bytes of a segment of a stream.
+const SEGMENT: usize = 1_448;
+/// A segment that is lost so often arrives: the wait would be longer than anybody's.
+const MOST_LOSSES: u32 = 6;
 /// A link this good is not worth a detour: the kernel itself takes about as long.
 const UNNOTICED: Duration = Duration::from_micros(100);
 
@@ -26,6 +31,8 @@ pub struct Lane {
     lost: u64,
     /// How long frames were kept, summed.
     delayed: Duration,
+    /// How long of that they waited for their turn and took to leave.
+    queued: Duration,
     /// How much longer that was than it should have been.
     late: Duration,
 }
@@ -37,6 +44,8 @@ pub struct Done {
     pub lost: u64,
     /// How long the others were kept, summed.
     pub delayed: Duration,
+    /// How long of that they waited for their turn and took to leave.
+    pub queued: Duration,
     /// How much longer that was than it should have been: a machine with too much to do is late.
     pub late: Duration,
 }
@@ -61,6 +70,7 @@ impl Lane {
             waiting: 0,
             lost: 0,
             delayed: Duration::ZERO,
+            queued: Duration::ZERO,
             late: Duration::ZERO,
         }
     }
@@ -76,11 +86,33 @@ impl Lane {
             self.lost += 1;
             return Fate::Lost;
         }
+        self.waiting += 1;
+        Fate::At(self.pass(now, bytes))
+    }
+
+    /// When a frame that is not lost goes on.
+    fn pass(&mut self, now: Duration, bytes: usize) -> Duration {
         self.busy_until = self.busy_until.max(now) + self.link.serialisation(bytes);
+        self.queued += self.busy_until - now;
         let jitter = self.link.jitter.mul_f64(self.chance.random::<f64>());
         self.last = self.last.max(self.busy_until + self.link.latency + jitter);
-        self.waiting += 1;
-        Fate::At(self.last)
+        self.last
+    }
+
+    /// Decides when a piece of a stream goes on that comes now: a segment that is lost is sent again until it arrives,
+    /// first after `again`, then after twice that, and everything behind it waits.
+    pub fn arrive_in_stream(&mut self, now: Duration, bytes: usize, again: Duration) -> Duration {
+        let segments = bytes.div_ceil(SEGMENT);
+        let mut worst = 0;
+        for _ in 0..segments {
+            let mut losses = 0;
+            while losses < MOST_LOSSES && self.link.loss > 0.0 && self.chance.random::<f64>() < self.link.loss {
+                losses += 1;
+            }
+            self.lost += u64::from(losses);
+            worst = worst.max(losses);
+        }
+        self.pass(now, bytes) + again * ((1 << worst) - 1)
     }
 
     /// A frame goes on that was kept so long, and so much longer than it should have been.
@@ -92,7 +124,7 @@ impl Lane {
 
     /// What it has done so far.
     pub fn done(&self) -> Done {
-        Done { lost: self.lost, delayed: self.delayed, late: self.late }
+        Done { lost: self.lost, delayed: self.delayed, queued: self.queued, late: self.late }
     }
 }
 
@@ -132,6 +164,16 @@ mod tests {
         }
         // Ten standard deviations of a binomial with n = 100,000 and p = 0.1.
         assert!(lane.done().lost.abs_diff(10_000) < 950, "{}", lane.done().lost);
+    }
+
+    #[test]
+    fn a_stream_loses_time_and_nothing_else() {
+        let mut lane = lane(Link { loss: 0.5, latency: Duration::ZERO, ..Link::default() });
+        let at: Vec<Duration> = (0..1_000).map(|_| lane.arrive_in_stream(SECOND, 1, SECOND)).collect();
+        assert!((900..1_100).contains(&lane.done().lost), "half of all that are sent: {}", lane.done().lost);
+        // One loss costs a second, two cost three, each half as likely.
+        let of = |wait: u32| at.iter().filter(|at| **at == SECOND + wait * SECOND).count();
+        assert!((420..580).contains(&of(0)) && (190..310).contains(&of(1)) && (80..170).contains(&of(3)), "{at:?}");
     }
 
     #[test]

@@ -1,0 +1,198 @@
+//! Sabotage: every kind of fault is believed to happen on real nodes, and none does. Each must be missed: a run whose
+//! faults were not there shows nothing, whatever its checks say.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use schism::backend::container::Containers;
+use schism::backend::process::Processes;
+use schism::backend::real;
+use schism::backend::{Backend as Nodes, Heard, Lost, Place};
+use schism::experiment::Experiment;
+use schism::interrupt::Interrupt;
+use schism::report::{Colour, RequirementState, Results, Verdict, text};
+use schism::suite::{Backend, Setup, play_on};
+use schism_chaos::catalogue::CATALOGUE;
+use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
+use schism_chaos::gate::Passage;
+use schism_chaos::link::Link;
+use schism_chaos::simulation::Fidelity;
+use schism_node::chain::Rules;
+use schism_node::control::{Answer, Question};
+use schism_node::wire::{Multiaddr, PeerId};
+
+use super::Named;
+
+/// The same file passes where nobody sabotages it.
+const FILE: &str = "../chaos/every-fault.yaml";
+
+/// The trial of a backend.
+pub(super) fn trial(backend: Backend) -> Named {
+    let run = move || -> Result<(), Failed> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+        let faster = [format!("pace.{backend}=0.05")];
+        let mut experiment = Experiment::load(&file, &faster).map_err(|refusal| refusal.to_string())?;
+        // Who was never started agrees with nobody. That a check found something is another verdict.
+        experiment.finally.clear();
+        let setup = Setup {
+            backend,
+            fidelity: Fidelity::Memory,
+            without: None,
+            mutation: None,
+            folder: None,
+            trace: false,
+            repeat: String::new(),
+            interrupt: Interrupt::default(),
+            timeout_factor: 1.0,
+        };
+        let results = match backend {
+            Backend::Container => {
+                play_on(|settings| Containers::new(settings).map(Sabotaged::new), &experiment, &setup)
+            }
+            _ => play_on(|settings: real::Settings| Processes::new(settings).map(Sabotaged::new), &experiment, &setup),
+        };
+        all_missed(&results?)
+    };
+    (format!("every_fault_that_never_happens_is_missed_on_a_{backend}_run"), Box::new(run))
+}
+
+fn all_missed(results: &Results) -> Result<(), Failed> {
+    let page = text(results, Colour::Never);
+    if results.verdict != Verdict::Inconclusive {
+        return Err(format!("a run of nothing is not inconclusive\n{page}").into());
+    }
+    for kind in &CATALOGUE {
+        let mut steps = results.evidence.iter().filter(|evidence| evidence.fault == kind.name).peekable();
+        if steps.peek().is_none() {
+            return Err(format!("{FILE} has no {}", kind.name).into());
+        }
+        for step in steps {
+            let applied = step.requirements.iter().find(|requirement| requirement.name == "applied");
+            if applied.is_none_or(|applied| applied.state != RequirementState::Missing) {
+                return Err(format!("{} was not missed\n{page}", step.step).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Real nodes whose faults do not happen, though everybody is told that they do.
+struct Sabotaged<B> {
+    nodes: B,
+    /// Whether the cluster has begun: whom a fault starts comes later.
+    begun: bool,
+}
+
+impl<B> Sabotaged<B> {
+    fn new(nodes: B) -> Self {
+        Self { nodes, begun: false }
+    }
+}
+
+impl<B: Nodes> Nodes for Sabotaged<B> {
+    // What a fault asks for does not happen.
+
+    async fn start(&mut self, node: usize) -> Result<(), String> {
+        if self.begun { Ok(()) } else { self.nodes.start(node).await }
+    }
+
+    async fn crash(&mut self, _: usize, _: CrashKind) -> Lost {
+        Lost::default()
+    }
+
+    fn freeze(&mut self, _: usize) {}
+
+    fn thaw(&mut self, _: usize) {}
+
+    fn erase(&mut self, _: usize) {}
+
+    fn set_link(&mut self, _: usize, _: usize, _: Link) {}
+
+    fn set_gate(&mut self, _: usize, _: Actor, _: Passage) {}
+
+    fn set_clock(&mut self, _: usize, _: f64, _: f64) {}
+
+    fn follow(&mut self, _: usize, _: Arc<Rules>) {}
+
+    fn set_hash_rate(&mut self, _: usize, _: f64) {}
+
+    fn set_disk(&mut self, _: usize, _: Option<DiskTrouble>) {}
+
+    // Everything else does.
+
+    async fn settle(&mut self) -> Result<(), String> {
+        self.begun = true;
+        self.nodes.settle().await
+    }
+
+    fn now(&self) -> Duration {
+        self.nodes.now()
+    }
+
+    fn peer(&self, node: usize) -> PeerId {
+        self.nodes.peer(node)
+    }
+
+    fn whereabouts(&self, node: usize) -> (PeerId, Multiaddr) {
+        self.nodes.whereabouts(node)
+    }
+
+    fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String> {
+        self.nodes.upgrade(node, binary)
+    }
+
+    async fn ask(&mut self, node: usize, question: Question) -> Option<Answer> {
+        self.nodes.ask(node, question).await
+    }
+
+    fn tell(&mut self, node: usize, question: Question) -> bool {
+        self.nodes.tell(node, question)
+    }
+
+    fn set_usual_link(&mut self, link: Link) {
+        self.nodes.set_usual_link(link);
+    }
+
+    async fn count(&mut self) {
+        self.nodes.count().await;
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.nodes.broken()
+    }
+
+    fn link_counters(&self, from: usize, to: usize) -> LinkCounters {
+        self.nodes.link_counters(from, to)
+    }
+
+    fn node_counters(&self, node: usize) -> NodeCounters {
+        self.nodes.node_counters(node)
+    }
+
+    fn know(&mut self, node: usize, peers: Vec<usize>) {
+        self.nodes.know(node, peers);
+    }
+
+    fn frames(&self) -> u64 {
+        self.nodes.frames()
+    }
+
+    fn lateness(&self) -> Option<Duration> {
+        self.nodes.lateness()
+    }
+
+    fn memo_hits(&self) -> u64 {
+        self.nodes.memo_hits()
+    }
+
+    fn add(&mut self, node: Place) {
+        self.nodes.add(node);
+    }
+
+    async fn next(&mut self, deadline: Duration) -> Option<Heard> {
+        self.nodes.next(deadline).await
+    }
+}
