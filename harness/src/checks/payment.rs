@@ -80,7 +80,7 @@ impl Check for Payment {
                 for (txid, home, at, deadline) in waiting {
                     let Some(node) = self.without(view, &txid) else {
                         self.confirmed += 1;
-                        self.slowest = self.slowest.max(view.now() - at);
+                        self.slowest = self.slowest.max(view.now().saturating_sub(at));
                         continue;
                     };
                     if deadline.passed(view) {

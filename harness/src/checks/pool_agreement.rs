@@ -98,7 +98,7 @@ impl Check for PoolAgreement {
         self.answered.clear();
         let difference = self.compare(view);
         if difference.is_ok() {
-            self.agreed_at = Some(view.now() - healed);
+            self.agreed_at = Some(view.now().saturating_sub(healed));
         }
         let late = difference.as_ref().err().filter(|_| deadline.passed(view)).cloned();
         self.difference = Some(difference);
