@@ -16,7 +16,7 @@ use super::{SEED, aligned};
 use crate::backend::real::site::Site;
 use crate::backend::real::{Real, Settings};
 use crate::backend::{Backend, Place};
-use crate::statistics::{binomial_quantile, mean, percentile};
+use crate::statistics::{binomial_quantile, percentile};
 use crate::supervisor::probe::{Probe, Probed};
 
 /// The machine that asks, and the one that answers.
@@ -109,7 +109,7 @@ impl<S: Site> Bench<S> {
         let (_, took) = self.ping(DELAYED, JITTER * 1_100).await?;
         let fault = format!("latency {JITTERED} ms, jitter {JITTER} ms");
         let (least, most) = (JITTERED as f64, (JITTERED + JITTER) as f64);
-        rows.push(Row::delay(&fault, "mean", (least + most) / 2.0, mean(&took), &took));
+        rows.push(Row::delay(&fault, "median", (least + most) / 2.0, percentile(&took, 0.5), &took));
         rows.push(Row::delay(&fault, "nine of ten below", least + 0.9 * (most - least), percentile(&took, 0.9), &took));
         for loss in LOSSES {
             self.hurt(Link { loss, ..free() }).await?;

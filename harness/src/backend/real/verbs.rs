@@ -178,7 +178,9 @@ impl<S: Site> Backend for Real<S> {
         let counted = self.hosts[to].links.get(&self.hosts[from].address).copied().unwrap_or_default();
         LinkCounters {
             sent: counted.held + counted.carried,
-            travel: Duration::from_micros(counted.delayed_microseconds).div_f64(self.settings.pace),
+            // That a busy machine was late proves no fault.
+            travel: Duration::from_micros(counted.delayed_microseconds.saturating_sub(counted.late_microseconds))
+                .div_f64(self.settings.pace),
             queued: Duration::from_micros(counted.queued_microseconds).div_f64(self.settings.pace),
             carried: counted.carried.saturating_sub(counted.lost),
             bytes: counted.bytes,
