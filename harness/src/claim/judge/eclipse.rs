@@ -5,7 +5,7 @@ use super::{Figure, NINETY_FIVE, Row, at, figure, named};
 use crate::claim::Point;
 use crate::claim::eclipse::{Eclipsed, words};
 use crate::claim::part::Tally;
-use crate::statistics::{mean, standard_deviation, wilson};
+use crate::statistics::wilson;
 
 /// A point with fewer expected events, or failures, says nothing about a share.
 const FEWEST_EVENTS: f64 = 20.0;
@@ -67,11 +67,10 @@ fn chosen(point: &Point, eclipsed: &Eclipsed) -> Row {
 fn compared(point: &Point, eclipsed: &Eclipsed, other: &Point, reference: &Eclipsed) -> Row {
     let share = |eclipsed: &Eclipsed| eclipsed.whole() as f64 / (eclipsed.trials() as f64).max(1.0);
     let (measured, before) = (share(eclipsed), share(reference));
-    let of_part = |part: &(u64, u64, u64)| part.2 as f64 / (part.0 as f64).max(1.0);
-    let pairs = eclipsed.parts.iter().zip(&reference.parts);
-    let differences: Vec<f64> = pairs.map(|(with, without)| of_part(with) - of_part(without)).collect();
-    let error = standard_deviation(&differences).unwrap_or(f64::INFINITY) / (differences.len() as f64).sqrt();
-    let difference = mean(&differences).unwrap_or(0.0);
+    // The books are the same seeds' on both sides; what is left to chance is what each restart drew from them.
+    let variance = |share: f64, eclipsed: &Eclipsed| share * (1.0 - share) / (eclipsed.trials() as f64).max(1.0);
+    let error = (variance(measured, eclipsed) + variance(before, reference)).sqrt();
+    let difference = measured - before;
     let added = point.whole("defences") & !other.whole("defences");
     Row {
         what: format!("no honest peer, with {}", words(added)),
@@ -87,7 +86,7 @@ fn compared(point: &Point, eclipsed: &Eclipsed, other: &Point, reference: &Eclip
             ("without", before),
             ("difference", difference),
             ("standard_error", error),
-            ("pairs", differences.len() as f64),
+            ("pairs", eclipsed.parts.len().min(reference.parts.len()) as f64),
         ]),
     }
 }
