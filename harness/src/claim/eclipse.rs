@@ -190,6 +190,8 @@ struct Scene {
     text: String,
     honest: BTreeSet<PeerId>,
     bootstrap: BTreeSet<PeerId>,
+    /// Honest nodes that were ended.
+    down: Vec<usize>,
 }
 
 /// What one restart came to.
@@ -205,7 +207,15 @@ impl Scene {
         let honest = arena.honest().into_iter().filter(|node| *node != victim).collect::<Vec<_>>();
         let mut names = |nodes: &[usize]| nodes.iter().map(|node| arena.backend().peer(*node)).collect();
         let (honest, bootstrap) = (names(&honest), names(&told));
-        Self { victim, slots: slots.into(), text: notes.read().unwrap_or_default(), notes, honest, bootstrap }
+        Self {
+            victim,
+            slots: slots.into(),
+            text: notes.read().unwrap_or_default(),
+            notes,
+            honest,
+            bootstrap,
+            down: Vec::new(),
+        }
     }
 
     /// Of those it would choose among: the attacker's, and all.
@@ -224,12 +234,13 @@ impl Scene {
     }
 
     /// Ends the honest nodes that the victim has dialled.
-    async fn knock_over(&self, arena: &mut Arena) -> Result<(), String> {
+    async fn knock_over(&mut self, arena: &mut Arena) -> Result<(), String> {
         let dialled = self.peers(arena).await?.into_iter().filter(|peer| peer.outbound);
         let dialled: BTreeSet<PeerId> = dialled.map(|peer| peer.peer).collect();
         for node in arena.honest() {
             if dialled.contains(&arena.backend().peer(node)) {
                 arena.backend().crash(node, CrashKind::Machine).await;
+                self.down.push(node);
             }
         }
         Ok(())
@@ -278,9 +289,11 @@ impl Scene {
         let (payment, conflict) = arena.rivals().ok_or("the wallets have no coins left")?;
         let (paid, txid) = (payment.output[0].value, payment.compute_txid());
         let (attacker, victim) = (arena.attacker, self.victim);
-        arena.spread(attacker, payment, &[attacker, victim]).await?;
-        let others: Vec<usize> = arena.honest().into_iter().filter(|node| *node != victim).collect();
+        // Honest nodes may be connected to the attacker's, too: who has the conflict takes no payment from it.
+        let up = |node: &usize| *node != victim && !self.down.contains(node);
+        let others: Vec<usize> = arena.honest().into_iter().filter(up).collect();
         arena.spread(others[0], conflict, &others).await?;
+        arena.spread(attacker, payment, &[attacker, victim]).await?;
         arena.mine_with(|_| true);
         let deadline = arena.now() + arena.interval() * LONGEST;
         let mut paying: BTreeSet<BlockHash> = BTreeSet::new();
