@@ -113,11 +113,12 @@ impl Offer {
 
     /// What else the kernel could shape traffic by, for people.
     pub fn disciplines(self) -> String {
-        let said = SOUGHT
-            .iter()
-            .zip(self.disciplines)
-            .map(|(name, knows)| if knows { (*name).to_owned() } else { format!("no {name}") });
-        said.collect::<Vec<_>>().join(", ")
+        let those = |known: bool| {
+            let named = SOUGHT.iter().zip(self.disciplines).filter(|(_, knows)| *knows == known);
+            let named: Vec<&str> = named.map(|(name, _)| *name).collect();
+            if named.is_empty() { "nothing".to_owned() } else { named.join(" and ") }
+        };
+        format!("of netem, tbf and htb the kernel has {}, and lacks {}", those(true), those(false))
     }
 
     fn delays(self) -> Can {

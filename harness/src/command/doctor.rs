@@ -62,7 +62,7 @@ fn processes(offer: Offer, no_namespaces: Option<&str>, user: &str) -> Result<St
 fn real(offer: &Result<Offer, String>, place: &str) -> Result<String, String> {
     let offer = offer.clone()?;
     let (slowed, others) = (offer.can("latency"), offer.disciplines());
-    Ok(format!("works, {place}, faults by the kernel; links are slowed by: {slowed}; the kernel has {others}"))
+    Ok(format!("works, {place}, faults by the kernel; links are slowed by: {slowed}; {others}"))
 }
 
 /// Which fault each backend does by what.
