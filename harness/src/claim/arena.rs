@@ -248,7 +248,10 @@ impl Arena {
                 Event::TransactionAccepted { txid: accepted, .. } if accepted == txid => {
                     waiting.retain(|node| *node != heard.node);
                 }
-                Event::TransactionRefused { txid: refused, reason, .. } if refused == txid => {
+                // Others may have a rival of it, and then refuse it with good reason.
+                Event::TransactionRefused { txid: refused, reason, .. }
+                    if refused == txid && (heard.node == from || to.contains(&heard.node)) =>
+                {
                     return Err(format!("a payment was refused: {reason}"));
                 }
                 _ => {}

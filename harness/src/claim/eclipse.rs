@@ -8,6 +8,7 @@ use std::time::Duration;
 use bitcoin::{BlockHash, Transaction, Txid};
 use schism_chaos::adversary::{Adversary, Eclipse, Signal};
 use schism_chaos::fault::CrashKind;
+use schism_chaos::selector::Role;
 use schism_chaos::simulation::Simulation;
 use schism_node::config::Defences;
 use schism_node::control::{Answer, Event, PeerId, PeerState, Question};
@@ -276,24 +277,29 @@ impl Scene {
 
     /// Eclipses a merchant, pays it on the attacker's chain and everyone else on the honest one, and ends the eclipse.
     async fn pay(&mut self, arena: &mut Arena, confirmations: u32, eclipsed: &mut Eclipsed) -> Result<(), String> {
-        let mut whole = false;
+        // It must have no honest peer, and one who brings the attacker's blocks.
+        let (attacker, victim) = (arena.attacker, self.victim);
+        let bringer = arena.backend().peer(attacker);
+        let mut alone = false;
         for _ in 0..TRIES {
-            if self.trial(arena, &mut Eclipsed::default()).await?.whole {
-                whole = true;
+            let whole = self.trial(arena, &mut Eclipsed::default()).await?.whole;
+            alone = whole && self.peers(arena).await?.iter().any(|peer| peer.peer == bringer);
+            if alone {
                 break;
             }
         }
-        if !whole {
+        if !alone {
             return Ok(());
         }
         let (payment, conflict) = arena.rivals().ok_or("the wallets have no coins left")?;
         let (paid, txid) = (payment.output[0].value, payment.compute_txid());
-        let (attacker, victim) = (arena.attacker, self.victim);
-        // Honest nodes may be connected to the attacker's, too: who has the conflict takes no payment from it.
-        let up = |node: &usize| *node != victim && !self.down.contains(node);
-        let others: Vec<usize> = arena.honest().into_iter().filter(up).collect();
-        arena.spread(others[0], conflict, &others).await?;
-        arena.spread(attacker, payment, &[attacker, victim]).await?;
+        // Honest nodes may be connected to the attacker's, too: who has the conflict takes no payment from it. It is miners
+        // whose blocks tell what was paid in the end.
+        let up = |node: &usize| arena.node(*node).role == Role::Miner && !self.down.contains(node);
+        let miners: Vec<usize> = arena.honest().into_iter().filter(up).collect();
+        arena.spread(*miners.first().ok_or("no honest miner is left")?, conflict, &miners).await?;
+        arena.spread(victim, payment.clone(), &[victim]).await?;
+        arena.spread(attacker, payment, &[attacker]).await?;
         arena.mine_with(|_| true);
         let deadline = arena.now() + arena.interval() * LONGEST;
         let mut paying: BTreeSet<BlockHash> = BTreeSet::new();
