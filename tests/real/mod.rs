@@ -9,6 +9,7 @@ mod sabotage;
 mod told;
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use libtest_mimic::{Failed, Trial};
 use schism::backend::capability::Offer;
@@ -23,6 +24,9 @@ pub const TRIAL: &str = "SCHISM_REAL";
 
 /// A trial: its name, and what is done.
 type Named = (String, Box<dyn FnOnce() -> Result<(), Failed>>);
+
+/// One cluster of containers at a time: two of them are more than two cores carry in time.
+static CONTAINERS: Mutex<()> = Mutex::new(());
 
 /// Every trial.
 pub fn trials() -> Vec<Trial> {
@@ -39,7 +43,10 @@ pub fn trials() -> Vec<Trial> {
             let (told, why) = (name.clone(), there.clone().err());
             let run = move || match why {
                 Some(why) => Err(why.into()),
-                None => tell::in_a_process(TRIAL, &told),
+                None => {
+                    let _alone = (backend == Backend::Container).then(|| CONTAINERS.lock());
+                    tell::in_a_process(TRIAL, &told)
+                }
             };
             Trial::test(name, run).with_kind(backend.to_string()).with_ignored_flag(there.is_err() && !required)
         });
