@@ -283,7 +283,8 @@ mod tests {
     #[test]
     fn a_feeler_looks_for_one_who_was_never_met_and_hangs_up() {
         let mut peers = Peers::with(Book::in_buckets(7, true));
-        let (mut shape, known) = (seek(1, &[]), ids(2));
+        // Some of them want the same place.
+        let (mut shape, known) = (seek(1, &[]), ids(20));
         let (source, mut chance) = (Group::of(&address()), StdRng::seed_from_u64(1));
         known.iter().for_each(|peer| peers.learn(*peer, vec![address()], &source, &mut chance));
         let first = dialled(&shape.step(Duration::ZERO, &peers, |_| true));
