@@ -43,10 +43,9 @@ impl Witness {
             Fault::Disk { .. } => vec![self.failed(), self.speaks_again()],
             Fault::Join(_) => vec![self.joined()],
         };
-        if !self.healed {
-            // Who has not returned could notice nothing; who restarts at once could.
-            let not_yet = if fault.heals() { ["healed", "noticed"] } else { ["healed", ""] };
-            proofs.retain(|proof| !not_yet.contains(&proof.name.as_str()));
+        // Who is yet to return could notice nothing; what heals by itself, as a restart, owes its return at once.
+        if !self.healed && fault.heals() {
+            proofs.retain(|proof| !["healed", "noticed"].contains(&proof.name.as_str()));
         }
         proofs.extend(self.effective(fault, prove));
         Evidence { fault: self.id, acted: (self.before.at, end), nodes: self.touched.clone(), proofs }

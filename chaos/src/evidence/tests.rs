@@ -180,6 +180,7 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         (Fault::Destroy { pick: first() }, [stop, speak], Some("tight")),
         (Fault::Restart { pick: first(), kind }, [stop, start], None),
         (Fault::Restart { pick: first(), kind }, [nothing, start], Some("applied")),
+        (Fault::Restart { pick: first(), kind }, [stop, nothing], Some("healed")),
         (Fault::Join(join.clone()), [start, nothing], None),
         (Fault::Join(join), [nothing, nothing], Some("applied")),
     ];

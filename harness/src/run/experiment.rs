@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bitcoin::{OutPoint, Transaction};
+use schism_chaos::fault::Fault;
 use schism_chaos::progress::{self, Due, Now, Progress};
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Start, Step};
@@ -19,6 +20,9 @@ use crate::timeline::{Happening, Intent};
 /// How often pools, peers and ledgers are sampled after the schedule, in block intervals.
 const SAMPLES_PER_INTERVAL: f64 = 2.0;
 
+/// Why a backend cannot do a fault; nothing: it can.
+pub type Refuses = Box<dyn Fn(&Fault) -> Option<String>>;
+
 /// An experiment being played.
 pub struct Play<'a, B> {
     pub(super) run: &'a mut Run<B>,
@@ -30,6 +34,8 @@ pub struct Play<'a, B> {
     next_payment: Option<Duration>,
     replay: Option<Replaying>,
     seed: u64,
+    /// Why a fault that nobody foresaw cannot be done here; nothing: it can.
+    pub(super) refuses: Refuses,
     /// Blocks mined and the greatest height when the schedule was last asked.
     pub(super) seen: Option<(u64, u32)>,
 }
@@ -44,7 +50,18 @@ impl<'a, B: Backend> Play<'a, B> {
         let mut payments = Payments::new(seed, &rules, &homes, rate, conflicting);
         let next_payment = payments.wait();
         let replay = experiment.load.replay.as_ref().map(|replay| Replaying::of(replay, run, seed));
-        Self { run, experiment, tempo, progress, payments, next_payment, replay, seed, seen: None }
+        Self {
+            run,
+            experiment,
+            tempo,
+            progress,
+            payments,
+            next_payment,
+            replay,
+            seed,
+            refuses: Box::new(|_| None),
+            seen: None,
+        }
     }
 
     /// Plays it to its end, or until it is interrupted. Nodes have `link_up` to find their first peers. `pose` adds the checks of `finally` once everything is healed,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Broken;
-use super::experiment::{Play, fork_id};
+use super::experiment::{Play, Refuses, fork_id};
 use super::replay::unspent;
 use crate::backend::Backend;
 use crate::checks::NodeView;
@@ -64,11 +64,13 @@ pub struct Live {
 const LOOK_UP: Duration = Duration::from_millis(500);
 
 impl<B: Backend> Play<'_, B> {
-    /// Starts the nodes, obeys orders until they end, and heals what is left. Nodes have `link_up` to find their first peers.
+    /// Starts the nodes, obeys orders until they end, and heals what is left. Nodes have `link_up` to find their first peers;
+    /// a fault that the backend `refuses` is refused as an order.
     ///
     /// # Errors
     /// When a node could not be started or the timeline not be written.
-    pub async fn live(mut self, link_up: Duration, live: Live) -> Result<Progress, Broken> {
+    pub async fn live(mut self, link_up: Duration, live: Live, refuses: Refuses) -> Result<Progress, Broken> {
+        self.refuses = refuses;
         let ended = self.obey_all(link_up, live).await;
         self.ended(ended).await
     }
@@ -231,6 +233,9 @@ impl<B: Backend> Play<'_, B> {
     }
 
     async fn push(&mut self, step: Step) -> Result<Value, Wrong> {
+        if let Some(why) = (self.refuses)(&step.fault) {
+            return Err(Wrong::Order(format!("{}: {why}", step.fault.name())));
+        }
         // Whom it means is drawn again when it begins; that it means nobody now is better said now.
         let nodes = self.run.cluster().described(|_| 0);
         step.fault.resolve(&nodes, 0).map_err(|nobody| Wrong::Order(nobody.to_string()))?;

@@ -10,7 +10,7 @@ use schism_chaos::simulation::{Fidelity, Settings, Stopwatch, simulate};
 
 use super::{Backend, RunFolder};
 use crate::backend::Backend as PlaceOfNodes;
-use crate::backend::capability::Offer;
+use crate::backend::capability::{Can, Offer};
 use crate::backend::container::Containers;
 use crate::backend::mutation::Mutation;
 use crate::backend::process::Processes;
@@ -23,7 +23,7 @@ use crate::experiment::{Experiment, Without};
 use crate::interrupt::Interrupt;
 use crate::logs;
 use crate::report::Results;
-use crate::run::experiment::Play;
+use crate::run::experiment::{Play, Refuses};
 use crate::run::live::Live;
 use crate::run::outcome::Outcome;
 use crate::run::payers::Payer;
@@ -125,6 +125,7 @@ fn simulated(
             pace: played.pace.simulated,
             grace: Duration::ZERO,
             live,
+            refuses: Box::new(|_| None),
         };
         let outcome = perform(backend, &played, orders, out, show).await;
         logs::close().map_err(Broken::Timeline).and(outcome)
@@ -165,6 +166,7 @@ fn real<B: PlaceOfNodes>(
         pace: 1.0,
         grace: KERNELS_WAIT.div_f64(pace),
         live,
+        refuses: refuses(offer, settings.small_disks),
     };
     let out = events(setup)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -173,6 +175,18 @@ fn real<B: PlaceOfNodes>(
         perform(backend, &played, orders, out, show).await
     });
     results(experiment, setup, outcome.map_err(|broken| broken.to_string())?, watch.elapsed(), None, 0)
+}
+
+/// What a cluster of real nodes cannot do that was made with small disks, or without.
+fn refuses(offer: Offer, small_disks: bool) -> Refuses {
+    Box::new(move |fault| match (fault, offer.can(fault.name())) {
+        (_, Can::Not { why, instead }) => Some(format!("{why}; {instead}")),
+        (Fault::Disk { trouble: DiskTrouble::Full, .. }, _) if !small_disks => {
+            let help = "make the cluster of a file with a `full_disk` in it";
+            Some(format!("these nodes' disks are the machine's own and must not be filled; {help}"))
+        }
+        _ => None,
+    })
 }
 
 /// Where what happens is written while it happens.
@@ -237,6 +251,8 @@ struct Orders {
     grace: Duration,
     /// Orders to be obeyed instead of a schedule.
     live: Option<Live>,
+    /// Faults that orders may ask for in vain.
+    refuses: Refuses,
 }
 
 /// Plays an experiment on a backend.
@@ -272,7 +288,7 @@ async fn perform<B: PlaceOfNodes>(
     let payments = |checks: &mut Checks, payers: &[Payer]| pose::payments(checks, experiment, &means, payers);
     let play = Play::new(&mut run, experiment, tempo, seed);
     let progress = match orders.live {
-        Some(live) => play.live(orders.link_up, live).await?,
+        Some(live) => play.live(orders.link_up, live, orders.refuses).await?,
         None => play.play(orders.link_up, payments).await?,
     };
     run.cluster().count().await;
