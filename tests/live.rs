@@ -233,7 +233,7 @@ fn a_cluster_that_is_up(backend: &str) -> Result<(), Failed> {
     cluster.refuses(&["up", "topologies/pair.yaml"], "is up already")?;
     cluster.refuses(&["kill", "minor-2"], "did you mean `miner-2`?")?;
     cluster.refuses(&["fault", "add", "partition: hlf"], "did you mean `half`?")?;
-    cluster.refuses(&["fault", "add", "full_disk: one"], "must not be filled")?;
+    cluster.refuses(&["fault", "add", "full_disk: one"], "the machine's own")?;
     cluster.says(&["fault", "add", "partition: half", "--name", "split"])?;
     same("one fault in force", &cluster.status()?["faults"][0]["name"], &json!("split"))?;
     cluster.says(&["kill", "miner-1", "--kind", "machine"])?;

@@ -95,17 +95,13 @@ impl State {
     /// When there is no cluster any more; inside, what is wrong with the order.
     pub fn tell(&self, path: &Path, order: &Value) -> Result<Result<Value, String>, Closed> {
         let gone = |_| Closed::Gone { path: path.to_owned(), process: self.process };
-        let silent = |error: io::Error| Closed::Silent(error.to_string());
         let folder = File::open(&self.folder).map_err(gone)?;
-        let mut stream = UnixStream::connect(short(&folder)).map_err(gone)?;
-        stream.write_all(format!("{order}\n").as_bytes()).map_err(silent)?;
-        let (mut line, mut stream) = (String::new(), BufReader::new(stream));
-        stream.read_line(&mut line).map_err(silent)?;
-        if matches!(order["do"].as_str(), Some("down")) {
-            // The line ends when everything has.
-            stream.read_to_string(&mut String::new()).map_err(silent)?;
-        }
-        let mut answer: Value = serde_json::from_str(&line).map_err(|error| Closed::Silent(error.to_string()))?;
+        let stream = UnixStream::connect(short(&folder)).map_err(gone)?;
+        let mut answer = asked(stream, order).map_err(|error| match UnixStream::connect(short(&folder)) {
+            // It fell silent, and is there.
+            Ok(_) => Closed::Silent(error.to_string()),
+            Err(error) => gone(error),
+        })?;
         match answer.get_mut("ok") {
             Some(value) => Ok(Ok(value.take())),
             None => Ok(Err(answer["error"].as_str().unwrap_or("the order was not carried out").to_owned())),
@@ -152,6 +148,17 @@ impl Drop for Door {
         let _ = fs::remove_file(&self.state);
         let _ = fs::remove_file(&self.socket);
     }
+}
+
+/// What is answered to an order. After `down` the line ends when everything has.
+fn asked(mut stream: UnixStream, order: &Value) -> io::Result<Value> {
+    stream.write_all(format!("{order}\n").as_bytes())?;
+    let (mut line, mut stream) = (String::new(), BufReader::new(stream));
+    stream.read_line(&mut line)?;
+    if matches!(order["do"].as_str(), Some("down")) {
+        stream.read_to_string(&mut String::new())?;
+    }
+    Ok(serde_json::from_str(&line)?)
 }
 
 /// The socket's path by way of its folder's descriptor: a run folder's own may be longer than a socket's name can be.

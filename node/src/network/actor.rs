@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::error;
 
 use super::admission::Admission;
-use super::book::notes::Notes;
+use super::book::notes::{Anchor, Notes};
 use super::book::{Book, notes};
 use super::gossip::Announcer;
 use super::inbound::Inbound;
@@ -81,8 +81,8 @@ pub struct Network {
     peers: Peers,
     inbound: Inbound,
     notes: Box<dyn Notes>,
-    /// What they say.
-    noted: String,
+    /// The changes of the book and the anchors that they say; nothing before they were first written.
+    noted: Option<(u64, Vec<Anchor>)>,
     overlay: Overlay,
     admission: Admission,
     sync: Sync,
@@ -119,9 +119,8 @@ impl Network {
         let mut chance = StdRng::seed_from_u64(chance);
         let mut fork = || StdRng::seed_from_u64(chance.next_u64());
         let (overlay_chance, nonces) = (fork(), fork());
-        let noted = notes.read();
         let (book, anchors) =
-            Book::opened(noted.as_deref(), defences.buckets, defences.try_before_evict, chance.next_u64());
+            Book::opened(notes.read().as_deref(), defences.buckets, defences.try_before_evict, chance.next_u64());
         let anchors = if defences.anchors { anchors } else { Vec::new() };
         Self {
             wire: Wire::new(&identity, transport, &settings, Box::new(move |future| spawner.spawn(future))),
@@ -132,7 +131,7 @@ impl Network {
             peers: Peers::with(book),
             inbound: Inbound::new(if protects { most_inbound } else { usize::MAX }),
             notes,
-            noted: noted.unwrap_or_default(),
+            noted: None,
             overlay: Overlay::new(identity.public().to_peer_id(), &overlay, anchors, Duration::ZERO, overlay_chance),
             admission: Admission::default(),
             sync: Sync::new(settings.genesis),
@@ -177,12 +176,12 @@ impl Network {
 
     /// Writes down what the next life is to know of others, where that has changed.
     fn note(&mut self) {
-        let text = notes::written(self.peers.book(), &self.overlay.anchors(&self.peers));
-        if text == self.noted {
+        let now = (self.peers.book().changes(), self.overlay.anchors(&self.peers));
+        if self.noted.as_ref() == Some(&now) {
             return;
         }
-        match self.notes.write(&text) {
-            Ok(()) => self.noted = text,
+        match self.notes.write(&notes::written(self.peers.book(), &now.1)) {
+            Ok(()) => self.noted = Some(now),
             Err(error) => tracing::warn!(%error, "what is known of peers was not written down"),
         }
     }

@@ -32,6 +32,8 @@ pub struct Book {
     try_before_evict: bool,
     /// Who waits for whose place: the one who holds it is met first. One a place.
     challenges: BTreeMap<PeerId, PeerId>,
+    /// How often anything of it changed that notes say.
+    changes: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +73,11 @@ impl Book {
         self.entries.get(&peer).map_or(&[], |entry| &entry.addresses)
     }
 
+    /// A number that is another one whenever notes of it would say something else.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Everyone, ordered by id.
     pub fn all(&self) -> impl Iterator<Item = (PeerId, &[Multiaddr])> + '_ {
         self.entries.iter().map(|(peer, entry)| (*peer, entry.addresses.as_slice()))
@@ -92,8 +99,9 @@ impl Book {
         let addresses: Vec<_> = addresses.into_iter().take(ADDRESSES_PER_PEER).collect();
         if let Some(known) = self.entries.get_mut(&peer) {
             // Another group would mean another place: what was learnt first counts.
-            if self.tables.is_none() || known.group() == group {
+            if (self.tables.is_none() || known.group() == group) && known.addresses != addresses {
                 known.addresses = addresses;
+                self.changes += 1;
             }
             return;
         }
@@ -114,6 +122,7 @@ impl Book {
         };
         leaves.inspect(|leaves| self.forget(*leaves));
         self.stand(peer, slot);
+        self.changes += 1;
         self.entries.insert(peer, Entry { addresses, source: source.clone(), slot, failures: 0 });
     }
 
@@ -151,6 +160,7 @@ impl Book {
     /// Forgets a peer.
     pub fn forget(&mut self, peer: PeerId) {
         self.challenges.remove(&peer);
+        self.changes += 1;
         if let (Some(Entry { slot: Some(slot), .. }), Some(tables)) = (self.entries.remove(&peer), &mut self.tables) {
             tables.free(slot);
         }
@@ -207,6 +217,7 @@ impl Book {
     /// Puts a peer among those who were met; who held that place goes back to those heard of, if it finds room there.
     fn promote(&mut self, peer: PeerId, wanted: Slot, holder: Option<PeerId>) {
         let (Some(tables), Some(entry)) = (&mut self.tables, self.entries.get_mut(&peer)) else { return };
+        self.changes += 1;
         entry.slot.replace(wanted).into_iter().for_each(|slot| tables.free(slot));
         tables.put(wanted, peer);
         let Some(holder) = holder else { return };

@@ -97,6 +97,16 @@ proptest! {
     }
 
     #[test]
+    fn what_notes_would_say_changes_with_its_number_only(deeds in deeds(), buckets: bool, try_before_evict: bool) {
+        let mut book = Book::opened(None, buckets, try_before_evict, 7).0;
+        for deed in deeds {
+            let (said, number) = (notes::written(&book, &[]), book.changes());
+            play(&mut book, &[deed]);
+            prop_assert!(notes::written(&book, &[]) == said || book.changes() != number, "{deed:?}");
+        }
+    }
+
+    #[test]
     fn notes_that_somebody_damaged_are_read_as_far_as_they_go(text in "\\PC{0,200}", lines in prop::collection::vec("(new|tried|anchor|secret) [a-zA-Z0-9/. ]{0,40}", 0..20)) {
         let (book, _) = Book::opened(Some(&format!("{text}\n{}", lines.join("\n"))), true, true, 7);
         is_in_order(&book);

@@ -160,8 +160,8 @@ impl Unstructured {
     /// Lets one bootstrap peer go when all places but its own are taken by others: the next step fills it.
     fn release(&mut self, peers: &Peers) -> Option<Move> {
         let up: BTreeSet<_> = self.chosen.keys().filter(|peer| peers.is_connected(**peer)).copied().collect();
-        let others_known = peers.book().all().filter(|(peer, _)| !self.bootstrap.contains_key(peer)).count();
         let peer = up.iter().find(|peer| self.bootstrap.contains_key(peer)).copied()?;
+        let others_known = peers.book().all().filter(|(peer, _)| !self.bootstrap.contains_key(peer)).count();
         // In a network so small that the bootstrap peers are needed, they stay.
         (up.len() >= self.degree && others_known >= 2 * self.degree)
             .then_some(Move::Hang { peer, reason: "found enough peers beside the bootstrap" })
