@@ -12,9 +12,10 @@ use std::path::PathBuf;
 use schism_chaos::simulation::{clock, on_stage};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -26,9 +27,7 @@ const KEPT: usize = 32 * 1024;
 /// Listens to all nodes of this process, from now on: for the logs of runs, and for standard error where they are
 /// `loud`. A second call changes nothing.
 pub fn listen(loud: bool) {
-    let nodes =
-        Targets::new().with_target("schism_node", LevelFilter::DEBUG).with_target("schism_wire", LevelFilter::DEBUG);
-    let to_files = tracing_subscriber::registry().with(ToFiles.with_filter(nodes));
+    let to_files = tracing_subscriber::registry().with(ToFiles.with_filter(Logged::nodes()));
     // A second command in one process (a test) keeps the first one's.
     let _ = if loud {
         let words =
@@ -97,6 +96,34 @@ impl Log {
         file.write_all(self.unwritten.as_bytes())?;
         self.unwritten.clear();
         Ok(())
+    }
+}
+
+/// What is logged: what nodes say, where a run keeps it. Where none does, nobody puts it into words.
+struct Logged(Targets);
+
+impl Logged {
+    fn nodes() -> Self {
+        let targets = ["schism_node", "schism_wire"].map(|target| (target, LevelFilter::DEBUG));
+        Self(Targets::new().with_targets(targets))
+    }
+
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.would_enable(metadata.target(), metadata.level())
+    }
+}
+
+impl<S> Filter<S> for Logged {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.wants(metadata) && LOGS.with_borrow(Option::is_some)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::DEBUG)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::hashes::Hash;
 use bitcoin::{Block, Transaction, Txid};
 use schism_chaos::effect::Effect;
 use schism_chaos::progress::{Act, FaultId, Phase, Verb};
@@ -161,6 +162,23 @@ pub fn said(event: &Event) -> io::Result<String> {
         })
         .to_string(),
         event => serde_json::to_string(event)?,
+    })
+}
+
+/// Bytes that stand for an event in a trace: enough that two different ones differ.
+///
+/// # Errors
+/// When it cannot be said in JSON.
+pub fn digest(event: &Event) -> io::Result<Vec<u8>> {
+    Ok(match event {
+        // What is told most often, and what is large, in few bytes.
+        Event::TransactionAccepted { txid, fee } => {
+            [b"accepted", &txid.to_byte_array()[..], &fee.to_sat().to_be_bytes()].concat()
+        }
+        Event::BlockMined { block, height } => {
+            [b"mined", &block.block_hash().to_byte_array()[..], &height.to_be_bytes()].concat()
+        }
+        event => serde_json::to_vec(event)?,
     })
 }
 

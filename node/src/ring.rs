@@ -7,6 +7,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
 use bitcoin::hashes::Hash;
 
+use crate::control::Question;
 use crate::messages::{Announced, Source, ToLedger, ToMempool, ToMiner, ToNetwork, Verdict};
 use crate::surroundings::Trace;
 
@@ -71,6 +72,15 @@ fn digest(variant: u8, source: Option<&Source>, content: impl AsRef<[u8]>) -> Ve
     bytes
 }
 
+/// What stands for a question.
+fn question(question: &Question) -> Vec<u8> {
+    match question {
+        Question::Submit { transaction } => transaction.compute_wtxid().to_byte_array().to_vec(),
+        Question::SubmitBlock { block } => block.block_hash().to_byte_array().to_vec(),
+        question => format!("{question:?}").into_bytes(),
+    }
+}
+
 impl Traced for ToLedger {
     const KIND: &'static str = "to_ledger";
     fn digest(&self) -> Vec<u8> {
@@ -84,7 +94,7 @@ impl Traced for ToLedger {
                 digest(2, Some(source), last.unwrap_or_default())
             }
             Self::Serve { ask, request } => digest(3, None, format!("{ask:?} {request:?}")),
-            Self::Asked(asked) => digest(4, None, format!("{:?}", asked.question)),
+            Self::Asked(asked) => digest(4, None, question(&asked.question)),
         }
     }
 }
@@ -105,7 +115,7 @@ impl Traced for ToMempool {
                 digest(3, None, [&peer.to_bytes()[..], hash.as_byte_array(), &count.to_be_bytes()].concat())
             }
             Self::Serve { ask, request } => digest(4, None, format!("{ask:?} {request:?}")),
-            Self::Asked(asked) => digest(5, None, format!("{:?}", asked.question)),
+            Self::Asked(asked) => digest(5, None, question(&asked.question)),
             Self::Offered { peer, txids } => {
                 digest(6, None, [peer.to_bytes(), txids.iter().flat_map(|id| id.to_byte_array()).collect()].concat())
             }
@@ -124,7 +134,7 @@ impl Traced for ToMiner {
                 content.extend_from_slice(&template.fees.to_sat().to_be_bytes());
                 digest(0, None, content)
             }
-            Self::Asked(asked) => digest(1, None, format!("{:?}", asked.question)),
+            Self::Asked(asked) => digest(1, None, question(&asked.question)),
         }
     }
 }
@@ -145,7 +155,7 @@ impl Traced for ToNetwork {
             Self::TipChanged { change, .. } => digest(5, None, change.tip.hash.as_byte_array()),
             Self::Want(want) => digest(6, None, format!("{want:?}")),
             Self::Tell { ask, response } => digest(7, None, format!("{ask:?} {}", response.summary())),
-            Self::Asked(asked) => digest(8, None, format!("{:?}", asked.question)),
+            Self::Asked(asked) => digest(8, None, question(&asked.question)),
         }
     }
 }

@@ -14,7 +14,7 @@ use schism_chaos::simulation::{NodeIndex, NodeSpawner, Simulation};
 use schism_node::chain::Rules;
 use schism_node::clock::{Clock, LAB_EPOCH};
 use schism_node::config::{MiningConfig, MiningMode, OverlayConfig};
-use schism_node::control::{Answer, Event, Question};
+use schism_node::control::{Answer, Question};
 use schism_node::ledger::store::memory::{Disk, Shelf};
 use schism_node::network::book::notes::MemoryNotes;
 use schism_node::surroundings::{Spawner, Surroundings};
@@ -114,14 +114,8 @@ impl Simulated {
             spawner: Arc::new(spawner.clone()),
             verifier: self.simulation.verifier(),
             events: Arc::new(move |event| {
-                let said = serde_json::to_string(&event).unwrap_or_default();
-                recorder.note(index, "event", said.as_bytes());
-                let said = if matches!(event, Event::BlockMined { .. }) {
-                    timeline::said(&event).unwrap_or_default()
-                } else {
-                    said
-                };
-                tracing::debug!(target: "schism_node::says", "{said}");
+                recorder.note(index, "event", &timeline::digest(&event).unwrap_or_default());
+                tracing::debug!(target: "schism_node::says", "{}", timeline::said(&event).unwrap_or_default());
                 words.fetch_add(1, Ordering::Relaxed);
                 inbox.put(Heard { at: began.elapsed(), node, event });
             }),

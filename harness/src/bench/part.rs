@@ -1,13 +1,11 @@
 //! A part of a bench: what is measured in a process of its own, because a process holds one simulation and its peak
 //! memory is measured whole.
 
-use std::io;
-use std::process::Command;
-
 use schism_chaos::simulation::worker::{Dead, Workers, serve};
 use serde::{Deserialize, Serialize};
 
 use super::{Figure, cluster, ledger, sync};
+use crate::suite::worker;
 
 /// The hidden verb of a worker's command.
 pub const WORKER: &str = "bench-worker";
@@ -38,11 +36,7 @@ pub struct Measured {
 impl Part {
     /// Measures it in a worker process and waits for that.
     pub fn measure(self) -> Measured {
-        let launch = || -> io::Result<Command> {
-            let mut command = Command::new(std::env::current_exe()?);
-            command.arg(WORKER);
-            Ok(command)
-        };
+        let launch = || worker(WORKER);
         let mut measured = Measured::default();
         let workers = Workers { parallel: 1, deadline: None, stop: &|| false };
         workers.run(&[self], launch, |_, result: Result<Measured, Dead>| {

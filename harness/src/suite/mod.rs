@@ -28,6 +28,18 @@ use crate::report::{Results, Verdict};
 /// The hidden verb of a worker's command.
 pub const WORKER: &str = "worker";
 
+/// This program again, as the worker of that name.
+///
+/// # Errors
+/// When the system does not say where this program is.
+pub(crate) fn worker(name: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    // Memory is given back by the clock, and a virtual second passes a thousand times a second: its pages would be cleared anew
+    // as often. A worker's memory goes with it.
+    command.arg(name).env("MIMALLOC_PURGE_DELAY", "-1");
+    Ok(command)
+}
+
 /// Does all jobs in worker processes, `parallel` at once, and hands each result to `done` as it comes; `show` sees how
 /// far the measuring of claims has got. When it is interrupted, jobs that have not begun are left out.
 pub fn work_all(
@@ -37,11 +49,7 @@ pub fn work_all(
     mut show: impl FnMut(Progress),
     mut done: impl FnMut(usize, Results),
 ) {
-    let launch = || -> io::Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg(WORKER);
-        Ok(command)
-    };
+    let launch = || worker(WORKER);
     let mut measuring = Measuring::default();
     let (mut errands, mut whose) = (Vec::new(), Vec::new());
     for (number, job) in jobs.iter().enumerate() {

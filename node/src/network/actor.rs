@@ -41,7 +41,7 @@ const PULSE: Duration = Duration::from_secs(1);
 /// Pulses between two comparisons with one peer after the other: what gossip lost is found without luck.
 const PULSES_PER_COMPARISON: u64 = 30;
 /// Pulses between two looks at whether the notes have to be written anew.
-const PULSES_PER_NOTES: u64 = 10;
+const PULSES_PER_NOTES: u64 = 60;
 /// Things heard before the mailbox has its turn: verdicts make room for what is heard next.
 const HEARD_AT_ONCE: usize = 32;
 

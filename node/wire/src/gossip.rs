@@ -75,15 +75,16 @@ fn config(chain: &str, topics: &Topics, limits: Limits) -> gossipsub::Config {
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(id)
-        // A verdict may take a while (a block waits for its parents): unjudged messages are kept this many heartbeats.
-        .history_length(30)
-        .history_gossip(6)
+        // Two seconds, as Bitcoin Core lets announcements wait: ids are exchanged so often to find what was lost, not to spread it.
         .heartbeat_initial_delay(Duration::from_secs(1))
-        .heartbeat_interval(Duration::from_secs(1))
+        .heartbeat_interval(Duration::from_secs(2))
+        // A verdict may take a while (a block waits for its parents): unjudged messages are kept this many heartbeats.
+        .history_length(15)
+        .history_gossip(3)
         .max_transmit_size(limits.announcement_bytes.saturating_add(4 * 1024))
         // Overlays here have two to a hundred peers and about six links a node. Blocks are few and urgent: nearly every
-        // link carries them, so that the one link that joins two halves does not wait for the once-a-second exchange
-        // of ids. Transactions are many and may wait for it: each copy more costs every node a frame.
+        // link carries them, so that the one link that joins two halves does not wait for the exchange of
+        // ids. Transactions are many and may wait for it: each copy more costs every node a frame.
         .mesh_n_low(6)
         .mesh_n(8)
         .mesh_n_high(12)
