@@ -23,7 +23,3 @@ pub mod theory;
 pub mod timeline;
 pub mod topology;
 pub mod yaml;
-
-/// A cluster is a great many small pieces of memory.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

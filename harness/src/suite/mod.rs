@@ -28,15 +28,19 @@ use crate::report::{Results, Verdict};
 /// The hidden verb of a worker's command.
 pub const WORKER: &str = "worker";
 
+/// How the C library keeps a worker's memory, where it is glibc: in one piece, on large pages, and nothing given back. Measured:
+/// a third more node-seconds a second at a thousand nodes.
+const MEMORY: &str = "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:\
+glibc.malloc.trim_threshold=1099511627776:glibc.malloc.mmap_threshold=33554432";
+
 /// This program again, as the worker of that name.
 ///
 /// # Errors
 /// When the system does not say where this program is.
 pub(crate) fn worker(name: &str) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    // Memory is given back by the clock, and a virtual second passes a thousand times a second: its pages would be cleared anew
-    // as often. A worker's memory goes with it.
-    command.arg(name).env("MIMALLOC_PURGE_DELAY", "-1");
+    // A cluster is a great many small pieces of memory, which a worker keeps until its end.
+    command.arg(name).env("GLIBC_TUNABLES", MEMORY);
     Ok(command)
 }
 
