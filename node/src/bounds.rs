@@ -79,8 +79,11 @@ pub const SCORES: usize = 1_000;
 pub const BANS: usize = 1_000;
 /// Seconds a ban lasts: Bitcoin Core's day, in lab time five minutes. Who was on the wrong side of a fork may come back.
 pub const BAN_SECONDS: u64 = 300;
-/// Points for bytes that are no message, or an answer nobody asked for: two of them ban.
-pub const RUBBISH_BLAME: u32 = 50;
+/// Points of a peer's misbehaviour that are forgiven every second: as many as an honest one is charged that tells of old
+/// tips while it catches up. Who is charged faster comes to a ban.
+pub const FORGIVEN_A_SECOND: u64 = 1;
+/// Points for bytes that are no message, or an answer nobody asked for: two of them within a minute ban.
+pub const RUBBISH_BLAME: u32 = 80;
 /// Bodies asked of one peer at once: half of what may wait for a verdict, so that announcements still get in.
 pub const BODIES_PER_PEER: usize = 8;
 /// Seconds after which a peer that did not have a body may be asked for it again.

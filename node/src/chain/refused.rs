@@ -50,8 +50,8 @@ pub enum Refused {
     /// An ancestor was refused for a reason that lasts.
     #[error("parent {parent} is invalid")]
     InvalidParent { parent: BlockHash },
-    /// A header of a list is not the child of the one before it.
-    #[error("header {position} of the list does not follow the one before it")]
+    /// A header of a list is not the child of the one before it, or the first of no header that is known.
+    #[error("header {position} of the list follows neither the one before it nor any that is known")]
     HeadersNotLinked { position: usize },
     /// The tree holds as many headers beside the best chain as it may.
     #[error("{most} headers beside the best chain are held already")]

@@ -104,11 +104,17 @@ impl Ledger {
     }
 
     /// Accepts headers, each the child of the one before it. Those before the first that is refused are kept.
+    ///
+    /// Several are an answer to a locator, which ends at genesis: the first of them is the child of what is known, or they are
+    /// of another chain.
     pub fn accept_headers(&mut self, headers: &[Header], now: u32, source: Source) -> Judged {
         self.work.charge(Cost::Bytes(headers.len() * Header::SIZE));
         let linked = |pair: &[Header]| pair[1].prev_blockhash == pair[0].block_hash();
         if let Some(position) = headers.windows(2).position(|pair| !linked(pair)) {
             return Judged::new(Judgement::Refused(Refused::HeadersNotLinked { position: position + 1 }));
+        }
+        if headers.len() > 1 && self.tree.find(&headers[0].prev_blockhash).is_none() {
+            return Judged::new(Judgement::Refused(Refused::HeadersNotLinked { position: 0 }));
         }
         let known = self.tree.len();
         let mut last = None;

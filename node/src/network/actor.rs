@@ -225,7 +225,7 @@ impl Network {
             return;
         }
         (self.events)(Event::PeerCharged { peer, points, reason: reason.to_owned(), refused });
-        if self.peers.charge(peer, points) == Charged::TooMuch {
+        if self.peers.charge(peer, points, self.now()) == Charged::TooMuch {
             self.ban(peer, reason, Some(self.now()));
         }
     }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use schism_wire::{Multiaddr, PeerId};
 
 use super::book::{Book, Group};
-use crate::bounds::{BAN_SCORE, BAN_SECONDS, BANS, SCORES};
+use crate::bounds::{BAN_SCORE, BAN_SECONDS, BANS, FORGIVEN_A_SECOND, SCORES};
 use crate::control::{PeerState, PeersState};
 
 /// What this node knows of others.
@@ -17,7 +17,7 @@ pub struct Peers {
     book: Book,
     connected: BTreeMap<PeerId, Connected>,
     /// Misbehaviour, also of peers that have left: leaving does not clear it.
-    scores: BTreeMap<PeerId, u32>,
+    scores: BTreeMap<PeerId, Score>,
     bans: BTreeMap<PeerId, String>,
     /// Peers banned for a time and since when, the oldest ban first.
     banned_since: VecDeque<(Duration, PeerId)>,
@@ -27,6 +27,21 @@ pub struct Peers {
 struct Connected {
     outbound: bool,
     round_trip: Option<Duration>,
+}
+
+/// Points of misbehaviour, and when it was last charged.
+#[derive(Clone, Copy, Debug, Default)]
+struct Score {
+    points: u32,
+    at: Duration,
+}
+
+impl Score {
+    /// What is left of it by now: some is forgiven every second.
+    fn by(self, now: Duration) -> u32 {
+        let forgiven = now.saturating_sub(self.at).as_secs().saturating_mul(FORGIVEN_A_SECOND);
+        self.points.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX))
+    }
 }
 
 /// What a charge led to.
@@ -99,14 +114,15 @@ impl Peers {
     }
 
     /// Adds to a peer's misbehaviour.
-    pub fn charge(&mut self, peer: PeerId, points: u32) -> Charged {
+    pub fn charge(&mut self, peer: PeerId, points: u32, now: Duration) -> Charged {
         if !self.scores.contains_key(&peer) && self.scores.len() >= SCORES {
-            let least = self.scores.iter().min_by_key(|(known, score)| (**score, **known)).map(|(known, _)| *known);
+            let guilt = |(known, score): &(&PeerId, &Score)| (score.by(now), **known);
+            let least = self.scores.iter().min_by_key(guilt).map(|(known, _)| *known);
             least.map(|known| self.scores.remove(&known));
         }
         let score = self.scores.entry(peer).or_default();
-        *score = score.saturating_add(points);
-        if *score >= BAN_SCORE { Charged::TooMuch } else { Charged::Noted }
+        *score = Score { points: score.by(now).saturating_add(points), at: now };
+        if score.points >= BAN_SCORE { Charged::TooMuch } else { Charged::Noted }
     }
 
     /// Refuses a peer from now on: as long as bans last where it is said when it began, else until told otherwise. Returns
@@ -144,11 +160,11 @@ impl Peers {
     }
 
     /// What the door is told; traffic and items are for others to fill in.
-    pub fn state(&self) -> PeersState {
+    pub fn state(&self, now: Duration) -> PeersState {
         let connected = self.connected.iter().map(|(peer, connected)| PeerState {
             peer: *peer,
             outbound: connected.outbound,
-            misbehaviour: self.scores.get(peer).copied().unwrap_or_default(),
+            misbehaviour: self.scores.get(peer).map_or(0, |score| score.by(now)),
             round_trip: connected.round_trip.map(|time| time.as_secs_f64()),
         });
         PeersState {
@@ -166,6 +182,8 @@ mod tests {
 
     use super::*;
     use crate::bounds::{ADDRESSES, ADDRESSES_PER_PEER};
+
+    const NOW: Duration = Duration::ZERO;
 
     fn address(port: usize) -> Multiaddr {
         format!("/ip4/10.1.0.1/tcp/{}", port % 60_000).parse().expect("an address")
@@ -188,10 +206,23 @@ mod tests {
     #[test]
     fn small_charges_add_up_to_a_ban_and_leaving_does_not_clear_them() {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
-        assert_eq!(peers.charge(peer, BAN_SCORE - 1), Charged::Noted);
+        assert_eq!(peers.charge(peer, BAN_SCORE - 1, NOW), Charged::Noted);
         peers.connected(peer, false);
         peers.disconnected(peer);
-        assert_eq!(peers.charge(peer, 1), Charged::TooMuch);
+        assert_eq!(peers.charge(peer, 1, NOW), Charged::TooMuch);
+    }
+
+    #[test]
+    fn small_charges_are_forgiven_in_time_unless_they_come_faster() {
+        let (mut peers, [slow, fast]) = (Peers::default(), [PeerId::random(), PeerId::random()]);
+        let (mut noted, mut banned) = (0, None);
+        for second in 0..10 * u64::from(BAN_SCORE) {
+            let now = Duration::from_secs(second);
+            noted += u64::from(peers.charge(slow, 1, now) == Charged::Noted);
+            let charged = peers.charge(fast, 2, now);
+            banned = banned.or((charged == Charged::TooMuch).then_some(second));
+        }
+        assert_eq!((noted, banned), (10 * u64::from(BAN_SCORE), Some(u64::from(BAN_SCORE) - 2)));
     }
 
     #[test]
@@ -199,24 +230,24 @@ mod tests {
         let mut peers = Peers::default();
         for _ in 0..SCORES {
             let peer = PeerId::random();
-            peers.charge(peer, BAN_SCORE);
+            peers.charge(peer, BAN_SCORE, NOW);
             peers.ban(peer, "rubbish".to_owned(), Some(Duration::ZERO));
         }
         let (one, other) = (PeerId::random(), PeerId::random());
-        peers.charge(one, BAN_SCORE / 2);
-        peers.charge(other, BAN_SCORE / 2);
-        assert_eq!(peers.charge(one, BAN_SCORE / 2), Charged::TooMuch);
+        peers.charge(one, BAN_SCORE / 2, NOW);
+        peers.charge(other, BAN_SCORE / 2, NOW);
+        assert_eq!(peers.charge(one, BAN_SCORE / 2, NOW), Charged::TooMuch);
     }
 
     #[test]
     fn a_lifted_ban_leaves_nothing_behind() {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
-        peers.charge(peer, BAN_SCORE);
+        peers.charge(peer, BAN_SCORE, NOW);
         peers.ban(peer, "rubbish".to_owned(), Some(Duration::ZERO));
         assert!(peers.is_banned(peer));
         peers.unban(peer);
         assert!(!peers.is_banned(peer));
-        assert_eq!(peers.charge(peer, 1), Charged::Noted);
+        assert_eq!(peers.charge(peer, 1, NOW), Charged::Noted);
     }
 
     #[test]
@@ -239,15 +270,15 @@ mod tests {
     fn scores_and_bans_keep_their_bounds_and_the_worst_are_remembered() {
         let mut peers = Peers::default();
         let worst = PeerId::random();
-        peers.charge(worst, 99);
+        peers.charge(worst, 99, NOW);
         let lifted = (0..2 * SCORES.max(BANS)).filter_map(|_| {
             let peer = PeerId::random();
-            peers.charge(peer, 1);
+            peers.charge(peer, 1, NOW);
             peers.ban(peer, String::new(), Some(Duration::ZERO))
         });
         assert_eq!(lifted.count(), 2 * SCORES.max(BANS) - BANS);
         assert!(peers.scores.len() <= SCORES);
-        assert_eq!(peers.charge(worst, 1), Charged::TooMuch);
-        assert_eq!(peers.state().banned.len(), BANS);
+        assert_eq!(peers.charge(worst, 1, NOW), Charged::TooMuch);
+        assert_eq!(peers.state(NOW).banned.len(), BANS);
     }
 }

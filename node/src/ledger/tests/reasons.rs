@@ -173,6 +173,7 @@ fn headers_are_refused_with_the_reason_that_is_theirs() {
     let parent = chain[1].block_hash();
     assert_eq!(ask(&[chain[2].header]), Some(Refused::UnknownParent { parent }));
     assert_eq!(ask(&[chain[0].header, chain[2].header]), Some(Refused::HeadersNotLinked { position: 1 }));
+    assert_eq!(ask(&[chain[1].header, chain[2].header]), Some(Refused::HeadersNotLinked { position: 0 }));
     let mut harder = Block::clone(&chain[0]);
     harder.header.bits = bitcoin::CompactTarget::from_consensus(0x1f7f_ffff);
     let harder = forge.remine(harder);

@@ -13,7 +13,7 @@ use schism_wire::{Announcement, AskId, Event as Heard, Request, Response};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::bounds::UNJUDGED_PER_PEER;
+use crate::bounds::{self, UNJUDGED_PER_PEER};
 use crate::chain::{Refused, Tip};
 use crate::config::Defences;
 use crate::control::{Answer, Asked, PeersState, Question};
@@ -243,6 +243,23 @@ fn who_sends_what_is_refused_is_charged_banned_and_sent_away() {
             panic!("{events:?}")
         };
         assert!(matches!(rest, [Event::PeerDisconnected { .. }]), "it is not dialled again: {rest:?}");
+        assert_eq!(scene.state().await.banned.len(), 1);
+    });
+}
+
+#[test]
+fn who_goes_on_saying_what_has_long_been_known_is_heard_until_it_is_banned() {
+    run(async {
+        let mut scene = Scene::introduced().await;
+        let old = Refused::LongKnown { depth: bounds::OLD_NEWS_BLOCKS };
+        let enough = bounds::BAN_SCORE / old.blame();
+        for lock_time in 0..enough {
+            assert!(scene.state().await.banned.is_empty(), "after {lock_time}");
+            scene.peer.publish(&Announcement::Transaction(transaction(lock_time))).expect("it listens");
+            scene.heard(0.01).await;
+            let heard = sources(scene.around.ledger.take());
+            scene.verdict(heard[0], Verdict::Refuse(old.clone())).await;
+        }
         assert_eq!(scene.state().await.banned.len(), 1);
     });
 }

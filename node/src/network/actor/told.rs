@@ -4,6 +4,7 @@ use bitcoin::bip152::BlockTransactionsRequest;
 use schism_wire::{Announcement, Judgement, Request};
 
 use super::Network;
+use crate::bounds::BAN_SCORE;
 use crate::control::{Answer, Asked, PeersState, Question};
 use crate::messages::{Announced, Source, ToNetwork, Verdict, Want};
 use crate::network::admission::{Origin, Waiting};
@@ -23,7 +24,9 @@ impl Network {
                 match (self.admission.judged(item), verdict) {
                     (Some(waiting), Verdict::Relay(announced)) => self.relay(&waiting, announced),
                     (Some(waiting), Verdict::Refuse(reason)) => {
-                        if reason.blame() > 0 {
+                        // Gossip listens to nobody after a few rejections, whatever for: small charges would never add
+                        // up to a ban.
+                        if reason.blame() >= BAN_SCORE {
                             self.judge(&waiting, Judgement::Reject);
                         } else {
                             self.close(&waiting);
@@ -158,7 +161,7 @@ impl Network {
             bytes_received: self.wire.bytes_received(),
             most_unjudged: self.admission.most(),
             active: self.active,
-            ..self.peers.state()
+            ..self.peers.state(self.now())
         }
     }
 }
