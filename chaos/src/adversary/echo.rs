@@ -1,8 +1,14 @@
 //! Echo: a rogue records all that peers tell, ask and answer, and others tell, ask and answer it again later, as it was, to
-//! everyone: to the chain it came from and to the other where there are two. Who is sent away comes back under a new name and
-//! goes on where it stood.
+//! everyone: to the chain it came from and to the other where there are two. Or what they say was recorded on a chain with
+//! another genesis. Who is sent away comes back under a new name and goes on where it stood.
+//!
+//! - `tape`: what was recorded, and what of it answers a question.
+//! - `elsewhere`: the tape of a chain with another genesis.
 
-use std::collections::{BTreeSet, VecDeque};
+mod elsewhere;
+mod tape;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,14 +16,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use schism_node::messages::{ToLedger, ToNetwork};
 use schism_node::ring::Ring;
-use schism_node::wire::limits::RESPONSE_BYTES;
-use schism_node::wire::{Keypair, PeerId, Request, Response, Topic, decode_response, encode_request, encode_response};
+use schism_node::wire::{PeerId, Request, encode_request};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::between::Strategy;
 use super::leash::Leash;
-use super::rogue::{Frame, Heard, Means, Rogue};
+use super::rogue::{Frame, Heard, Means, Rogue, name};
+use tape::{Said, Tape};
 
 /// How traffic is recorded and sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,27 +32,44 @@ pub struct Echo {
     pub after_seconds: u32,
     /// What is sent a second, once it is old enough.
     pub a_second: u32,
+    /// On what chain it was recorded.
+    pub chain: Recorded,
+}
+
+/// On what chain traffic was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    /// That of whom it is sent to, whichever side of a fork they are on.
+    Here,
+    /// One with another genesis.
+    Elsewhere,
+}
+
+impl Recorded {
+    /// Their words in YAML.
+    pub const WORDS: [(&str, Self); 2] = [("here", Self::Here), ("elsewhere", Self::Elsewhere)];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, recorded)| *recorded == self).map_or("", |(word, _)| word)
+    }
 }
 
 impl Default for Echo {
     fn default() -> Self {
-        Self { after_seconds: 400, a_second: 20 }
+        Self { after_seconds: 400, a_second: 20, chain: Recorded::Here }
     }
 }
 
-/// Announcements and questions kept on a tape, and answers of each kind.
-const MOST_FRAMES: usize = 20_000;
-const MOST_ANSWERS: usize = 64;
 /// How long one name is used at most, and how long a name that was sent away rests.
 const LIFE: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_millis(500);
 /// Between two bursts, and between two sessions that are recorded.
 const TICK: Duration = Duration::from_millis(200);
 const SESSION: Duration = Duration::from_secs(60);
-/// Hashes asked for at once in a recorded session.
-const BODIES: usize = 8;
 
-/// Starts a recorder and a player with the first tip.
+/// Starts a player with the first tip, and a recorder where there is something to record.
 pub(super) struct Recording {
     how: Echo,
     leash: Leash,
@@ -61,10 +84,16 @@ impl Recording {
 
     fn start(&mut self) {
         let mut chance = StdRng::seed_from_u64(self.means.chance);
-        let tape = Arc::new(Mutex::new(Tape::default()));
         let [recorder, player] = [0, 1].map(|_| StdRng::seed_from_u64(chance.next_u64()));
         let means = || self.means.clone();
-        self.means.spawner.spawn_local(Box::pin(record(means(), recorder, tape.clone())));
+        let tape = match self.how.chain {
+            Recorded::Here => {
+                let tape = Arc::default();
+                self.means.spawner.spawn_local(Box::pin(record(means(), recorder, Arc::clone(&tape))));
+                tape
+            }
+            Recorded::Elsewhere => Arc::new(Mutex::new(elsewhere::tape(self.means.purse))),
+        };
         let player = Player { how: self.how, leash: self.leash.clone(), means: means(), chance: player, tape };
         self.means.spawner.spawn_local(Box::pin(player.go_on()));
     }
@@ -85,86 +114,13 @@ impl Strategy for Recording {
     }
 }
 
-/// Something that was said, in its bytes.
-#[derive(Clone, Debug)]
-enum Said {
-    /// An announcement.
-    Gossip(Topic, Vec<u8>),
-    /// A question.
-    Question(Vec<u8>),
-}
-
-/// What was recorded.
-#[derive(Debug, Default)]
-struct Tape {
-    /// Oldest first, each once.
-    frames: VecDeque<(Instant, Said)>,
-    known: BTreeSet<Vec<u8>>,
-    /// Answers as they came, by the kind of question.
-    headers: VecDeque<Vec<u8>>,
-    bodies: VecDeque<Vec<u8>>,
-    pools: VecDeque<Vec<u8>>,
-}
-
-impl Tape {
-    fn keep(&mut self, said: Said) {
-        let (Said::Gossip(_, bytes) | Said::Question(bytes)) = &said;
-        if self.frames.len() < MOST_FRAMES && self.known.insert(bytes.clone()) {
-            self.frames.push_back((Instant::now(), said));
-        }
-    }
-
-    /// Keeps an answer; what to ask next where it tells of more.
-    fn keep_answer(&mut self, bytes: Vec<u8>) -> Option<Request> {
-        let response = decode_response(&bytes, RESPONSE_BYTES).ok()?;
-        let (answers, next) = match response {
-            Response::Headers(headers) => {
-                let hashes = headers.iter().rev().take(BODIES).map(|header| header.block_hash());
-                let hashes: Vec<_> = hashes.collect();
-                (&mut self.headers, (!hashes.is_empty()).then_some(Request::Blocks { hashes }))
-            }
-            Response::Blocks(_) => (&mut self.bodies, None),
-            Response::Pool(txids) => {
-                let txids: Vec<_> = txids.into_iter().take(BODIES).collect();
-                (&mut self.pools, (!txids.is_empty()).then_some(Request::Transactions { txids }))
-            }
-            _ => return None,
-        };
-        answers.push_back(bytes);
-        if answers.len() > MOST_ANSWERS {
-            answers.pop_front();
-        }
-        next
-    }
-
-    /// An answer of the kind that is asked for, from the record where there is one: the oldest first, round and round.
-    fn answer(&mut self, request: Option<&Request>) -> Vec<u8> {
-        let (recorded, nothing) = match request {
-            Some(Request::Headers { .. }) | None => (Some(&mut self.headers), Response::Headers(Vec::new())),
-            Some(Request::Blocks { .. }) => (Some(&mut self.bodies), Response::Blocks(Vec::new())),
-            Some(Request::Pool) => (Some(&mut self.pools), Response::Pool(Vec::new())),
-            Some(Request::BlockTransactions(_)) => (None, Response::BlockTransactions(None)),
-            Some(Request::Transactions { .. }) => (None, Response::Transactions(Vec::new())),
-            Some(Request::Addresses) => (None, Response::Addresses(Vec::new())),
-        };
-        let recorded = recorded.and_then(|answers| {
-            answers.rotate_left(usize::from(answers.len() > 1));
-            answers.back().cloned()
-        });
-        recorded.unwrap_or_else(|| encode_response(&nothing, RESPONSE_BYTES))
-    }
-}
-
 fn lock(tape: &Mutex<Tape>) -> MutexGuard<'_, Tape> {
     tape.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A rogue with a new name that dials everyone.
 fn stranger(means: &Means, chance: &mut StdRng) -> Rogue {
-    let mut secret = [0; 32];
-    chance.fill_bytes(&mut secret);
-    let identity = Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519");
-    let mut rogue = Rogue::of(means, &identity);
+    let mut rogue = Rogue::of(means, &name(chance));
     means.targets.iter().for_each(|target| rogue.dial(target));
     rogue
 }

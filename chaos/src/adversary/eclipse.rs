@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::between::{Strategy, shelve};
 use super::leash::{Leash, Phase, Signal};
-use super::rogue::{Heard, Means, Rogue};
+use super::rogue::{Heard, Means, Rogue, name};
 
 /// How much of the network the attacker owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ impl Eclipser {
     pub(super) fn new(how: Eclipse, leash: Leash, means: &Means) -> Self {
         let (racing, begun) = watch::channel(false);
         let chance = &mut StdRng::seed_from_u64(means.chance);
-        let identities: Vec<Keypair> = (0..how.addresses).map(|_| identity(chance)).collect();
+        let identities: Vec<Keypair> = (0..how.addresses).map(|_| name(chance)).collect();
         let place = |number: usize| {
             let (group, host) = (number as u32 % how.groups, number as u32 / how.groups);
             (group as u8, host as u8)
@@ -90,12 +90,6 @@ impl Eclipser {
         }
         Self { leash, racing }
     }
-}
-
-fn identity(chance: &mut StdRng) -> Keypair {
-    let mut secret = [0; 32];
-    chance.fill_bytes(&mut secret);
-    Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519")
 }
 
 impl Strategy for Eclipser {

@@ -10,20 +10,20 @@ use std::sync::Arc;
 use bitcoin::consensus::serialize;
 use bitcoin::{Block, BlockHash, ScriptBuf};
 use libp2p::{Multiaddr, PeerId};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use schism_node::chain::assemble::repair_merkle_root;
 use schism_node::chain::header::grind;
 use schism_node::messages::{Source, ToLedger, ToNetwork};
 use schism_node::ring::Ring;
 use schism_node::wire::limits::RESPONSE_BYTES;
-use schism_node::wire::{Keypair, Request, Response, Topic, encode_response};
+use schism_node::wire::{Request, Response, Topic, encode_response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::between::Strategy;
 use super::leash::Leash;
-use super::rogue::{Heard, Means, Rogue};
+use super::rogue::{Heard, Means, Rogue, name};
 use super::secret::Secret;
 use super::tampering::compact;
 
@@ -58,12 +58,9 @@ impl Equivocator {
     pub(super) fn new(how: Equivocation, leash: Leash, means: &Means) -> Self {
         let chance = &mut StdRng::seed_from_u64(means.chance);
         let halves = [0, 1].map(|half| {
-            let mut secret = [0; 32];
-            chance.fill_bytes(&mut secret);
-            let identity = Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519");
             let (told, untold) = mpsc::channel(UNTOLD);
             let side = Side {
-                rogue: Rogue::of(means, &identity),
+                rogue: Rogue::of(means, &name(chance)),
                 targets: means.targets.iter().skip(half).step_by(2).cloned().collect(),
                 told: VecDeque::new(),
             };

@@ -1,5 +1,11 @@
 //! Flood: rogues who send a node they know more than it can want, each kind in its turn and under a new name whenever one is
 //! sent away.
+//!
+//! - `kind`: what a rogue floods with.
+//! - `addresses`: made-up addresses.
+
+mod addresses;
+mod kind;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,15 +24,16 @@ use schism_node::chain::header::grind;
 use schism_node::messages::{ToLedger, ToNetwork};
 use schism_node::ring::Ring;
 use schism_node::wire::limits::{HEADERS_PER_RESPONSE, RESPONSE_BYTES};
-use schism_node::wire::{Keypair, Request, Response, Topic, encode_request, encode_response};
+use schism_node::wire::{Request, Response, Topic, encode_request, encode_response};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::between::Strategy;
 use super::leash::Leash;
 use super::purse::Purse;
-use super::rogue::{Frame, Heard, Means, Rogue};
+use super::rogue::{Frame, Heard, Means, Rogue, name};
 use super::tampering::compact;
+pub use kind::FloodKind;
 
 /// How a flood is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,54 +42,15 @@ pub struct Flood {
     pub rogues: u32,
     /// What each sends a second.
     pub a_second: u32,
+    /// What all of them flood with; nothing: each kind in its turn.
+    pub with: Option<FloodKind>,
 }
 
 impl Default for Flood {
     fn default() -> Self {
-        Self { rogues: 11, a_second: 50 }
+        Self { rogues: 12, a_second: 50, with: None }
     }
 }
-
-/// What a rogue floods with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Bytes that are no message.
-    Junk,
-    /// Messages that say they are longer than any may be, and gossip that is.
-    Oversized,
-    /// Messages that end before they said they would.
-    Truncated,
-    /// Requests that never end.
-    Slow,
-    /// The tip, over and over, in other words each time.
-    Duplicates,
-    /// Chains of headers without the work of the best one.
-    Headers,
-    /// Transactions whose parents nobody has.
-    Orphans,
-    /// Questions for all there is.
-    Questions,
-    /// Storms of connections, each under a new name, that are closed again at once.
-    Connections,
-    /// Payments to itself that keep every rule and pay the least there is to pay.
-    Useless,
-    /// Questions whose answers it never reads.
-    Unread,
-}
-
-const KINDS: [Kind; 11] = [
-    Kind::Junk,
-    Kind::Oversized,
-    Kind::Truncated,
-    Kind::Slow,
-    Kind::Duplicates,
-    Kind::Headers,
-    Kind::Orphans,
-    Kind::Questions,
-    Kind::Connections,
-    Kind::Useless,
-    Kind::Unread,
-];
 
 /// How long one name is used at most, and how long a name that was sent away rests.
 const LIFE: Duration = Duration::from_secs(20);
@@ -108,14 +76,14 @@ impl Flooder {
         let chance = &mut StdRng::seed_from_u64(self.means.chance);
         for number in 0..self.how.rogues as usize {
             let flood = Work {
-                kind: KINDS[number % KINDS.len()],
+                kind: self.how.with.unwrap_or(FloodKind::WORDS[number % FloodKind::WORDS.len()].1),
                 burst: (self.how.a_second / 10).max(1),
                 chance: StdRng::seed_from_u64(chance.next_u64()),
                 means: self.means.clone(),
                 leash: self.leash.clone(),
                 tip: self.tip.clone(),
                 chain: Vec::new(),
-                purse: Purse::of(&self.means),
+                purse: Purse::of(self.means.purse, &self.means.rules),
             };
             self.means.spawner.spawn_local(Box::pin(flood.go_on()));
         }
@@ -142,7 +110,7 @@ impl Strategy for Flooder {
 
 /// One rogue after the other, all of one kind.
 struct Work {
-    kind: Kind,
+    kind: FloodKind,
     /// Messages at once.
     burst: u32,
     chance: StdRng,
@@ -157,7 +125,7 @@ struct Work {
 impl Work {
     async fn go_on(mut self) {
         loop {
-            if self.kind == Kind::Connections {
+            if self.kind == FloodKind::Connections {
                 self.storm().await;
                 tokio::time::sleep(2 * REST).await;
                 continue;
@@ -170,11 +138,9 @@ impl Work {
     }
 
     fn rogue(&mut self) -> Rogue {
-        let mut secret = [0; 32];
-        self.chance.fill_bytes(&mut secret);
-        let identity = Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519");
+        let identity = name(&mut self.chance);
         let mut rogue = match self.kind {
-            Kind::Unread => Rogue::that_leaves_answers(&self.means, &identity),
+            FloodKind::Unread => Rogue::that_leaves_answers(&self.means, &identity),
             _ => Rogue::of(&self.means, &identity),
         };
         self.means.targets.iter().for_each(|target| rogue.dial(target));
@@ -216,40 +182,40 @@ impl Work {
         self.leash.note(|deeds| deeds.told += 1);
         let number = self.chance.next_u64();
         match self.kind {
-            Kind::Junk => {
+            FloodKind::Junk => {
                 let bytes = self.junk();
                 rogue.say(Topic::Transactions, bytes.clone());
                 self.ask_all(rogue, &bytes.into());
             }
-            Kind::Oversized => {
+            FloodKind::Oversized => {
                 rogue.say(Topic::Blocks, vec![number as u8; 1 << 20]);
                 self.ask_all(rogue, &Frame { states: Some(u32::MAX), bytes: vec![0; 1_000], hangs: false });
             }
-            Kind::Truncated => {
+            FloodKind::Truncated => {
                 self.ask_all(rogue, &Frame { states: Some(1_000), bytes: vec![0; 10], hangs: false });
             }
-            Kind::Slow => self.ask_all(rogue, &Frame { states: Some(1_000), bytes: vec![0; 10], hangs: true }),
-            Kind::Duplicates => {
+            FloodKind::Slow => self.ask_all(rogue, &Frame { states: Some(1_000), bytes: vec![0; 10], hangs: true }),
+            FloodKind::Duplicates => {
                 let tip = self.tip.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
                 if let Some(tip) = tip {
                     let again = HeaderAndShortIds { nonce: number, ..compact(&tip) };
                     rogue.say(Topic::Blocks, serialize(&again));
                 }
             }
-            Kind::Orphans => {
+            FloodKind::Orphans => {
                 let orphan = self.orphan();
                 rogue.say(Topic::Transactions, serialize(&orphan));
             }
-            Kind::Questions => {
+            FloodKind::Questions => {
                 let asked = [Request::Pool, Request::Headers { locator: Vec::new() }, Request::Addresses];
                 self.ask_all(rogue, &encode_request(&asked[number as usize % asked.len()]).into());
             }
-            Kind::Useless => {
+            FloodKind::Useless => {
                 if let Some(payment) = self.purse.spend() {
                     rogue.say(Topic::Transactions, serialize(&payment));
                 }
             }
-            Kind::Unread => {
+            FloodKind::Unread => {
                 let genesis = self.means.rules.genesis.block_hash();
                 let tip = self.tip.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
                 let tip = tip.map_or(genesis, |tip| tip.block_hash());
@@ -257,7 +223,7 @@ impl Work {
                 self.ask_all(rogue, &encode_request(&asked[number as usize % asked.len()]).into());
             }
             // These wait to be asked, and are there.
-            Kind::Headers | Kind::Connections => {}
+            FloodKind::Headers | FloodKind::Addresses | FloodKind::Connections => {}
         }
     }
 
@@ -267,10 +233,13 @@ impl Work {
     }
 
     fn answer(&mut self, request: Option<Request>) -> Vec<u8> {
+        if self.kind == FloodKind::Addresses && request == Some(Request::Addresses) {
+            return addresses::answer(&mut self.chance);
+        }
         let response = match request {
-            Some(Request::Headers { .. }) if self.kind == Kind::Headers => Response::Headers(self.headers()),
+            Some(Request::Headers { .. }) if self.kind == FloodKind::Headers => Response::Headers(self.headers()),
             Some(Request::Addresses) => Response::Addresses(Vec::new()),
-            Some(Request::Pool) if self.kind == Kind::Orphans => {
+            Some(Request::Pool) if self.kind == FloodKind::Orphans => {
                 Response::Pool((0..1_000).map(|_| self.unknown()).collect())
             }
             Some(Request::Pool) => Response::Pool(Vec::new()),

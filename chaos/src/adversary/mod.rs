@@ -31,10 +31,10 @@ pub use between::stand_in;
 pub use byzantine::{Answers, Byzantine};
 pub use censorship::Censorship;
 pub use clock_lies::{ClockLies, Stamps};
-pub use echo::Echo;
+pub use echo::{Echo, Recorded};
 pub use eclipse::{Eclipse, MOST_GROUPS, MOST_PER_GROUP};
 pub use equivocation::Equivocation;
-pub use flood::Flood;
+pub use flood::{Flood, FloodKind};
 pub use leash::{Deeds, Leash, Phase, Signal};
 pub use private_branch::PrivateBranch;
 pub use rogue::{Means, TransportAt};
@@ -145,9 +145,9 @@ pub const KINDS: [Kind; 10] = [
     },
     Kind {
         name: "flood",
-        explain: "Sends nodes junk, oversized, truncated and endless messages, duplicate blocks, headers without work, orphans, payments to itself, questions whose answers it may not read, and storms of connections, under a new name whenever one is sent away.",
+        explain: "Sends nodes junk, oversized, truncated and endless messages, duplicate blocks, headers without work, orphans, payments to itself, questions whose answers it may not read, storms of connections, and made-up addresses, under a new name whenever one is sent away.",
         evidence: "messages told; bytes that nodes received, and names that they sent away",
-        said: "adversary: { kind: flood, rogues: 11, a_second: 50 }",
+        said: "adversary: { kind: flood, rogues: 12, a_second: 50 }, or with one kind alone: { …, with: addresses }",
     },
     Kind {
         name: "clock_lies",
@@ -159,8 +159,8 @@ pub const KINDS: [Kind; 10] = [
     Kind {
         name: "echo",
         explain: "Records what peers announce, ask and answer, and announces, asks and answers it again later, to everyone and under a \
-                  new name whenever one is sent away.",
+                  new name whenever one is sent away; or says what was recorded on a chain with another genesis.",
         evidence: "frames told again; what they were charged for, and names that were banned",
-        said: "adversary: { kind: echo, after: 400s, a_second: 20 }",
+        said: "adversary: { kind: echo, after: 400s, a_second: 20, chain: here }",
     },
 ];

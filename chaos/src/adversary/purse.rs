@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 use bitcoin::secp256k1::SecretKey;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, absolute, transaction};
 use schism_node::bounds::FEE_FLOOR_PER_KILOBYTE;
-use schism_node::chain::{Coin, sign, template};
-
-use super::rogue::Means;
+use schism_node::chain::{Coin, Rules, sign, template};
 
 /// Bytes that such a payment has at most.
 const BYTES: u64 = 200;
@@ -22,14 +20,14 @@ pub(super) struct Purse {
 }
 
 impl Purse {
-    /// What genesis pays to the key of these means.
-    pub(super) fn of(means: &Means) -> Self {
-        let script = script(&means.purse);
-        let funding = &means.rules.genesis.txdata[0];
+    /// What genesis pays to this key.
+    pub(super) fn of(key: SecretKey, rules: &Rules) -> Self {
+        let script = script(&key);
+        let funding = &rules.genesis.txdata[0];
         let txid = funding.compute_txid();
         let outputs = funding.output.iter().zip(0..).filter(|(output, _)| output.script_pubkey == script);
         let coins = outputs.map(|(output, vout)| (OutPoint { txid, vout }, output.value)).collect();
-        Self { key: means.purse, script, fork_id: means.rules.at(1).fork_id, coins }
+        Self { key, script, fork_id: rules.at(1).fork_id, coins }
     }
 
     /// Pays a coin to itself for the least fee; nothing where there is none left that could pay it.
@@ -55,6 +53,6 @@ impl Purse {
 }
 
 /// What pays to a key.
-fn script(key: &SecretKey) -> ScriptBuf {
+pub(super) fn script(key: &SecretKey) -> ScriptBuf {
     template::pay_to_witness_key_hash(&sign::public(key))
 }

@@ -157,6 +157,8 @@ enum Adversary {
         /// What each sends a second.
         #[schemars(range(min = 1))]
         a_second: Option<u32>,
+        /// What all of them flood with.
+        with: Option<FloodKind>,
     },
     /// Records what peers say and says it again.
     Echo {
@@ -165,6 +167,8 @@ enum Adversary {
         /// What is said a second.
         #[schemars(range(min = 1))]
         a_second: Option<u32>,
+        /// Where it was recorded.
+        chain: Option<Recorded>,
     },
     /// Stamps its blocks with other times than the time.
     ClockLies {
@@ -191,6 +195,32 @@ enum Adversary {
         #[schemars(range(min = 1))]
         at_once: Option<u32>,
     },
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum FloodKind {
+    Junk,
+    Oversized,
+    Truncated,
+    Slow,
+    Duplicates,
+    Headers,
+    Orphans,
+    Questions,
+    Connections,
+    Useless,
+    Unread,
+    Addresses,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Recorded {
+    /// On the chain of whom it is said to.
+    Here,
+    /// On one with another genesis.
+    Elsewhere,
 }
 
 #[derive(JsonSchema)]

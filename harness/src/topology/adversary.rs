@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use schism_chaos::adversary::{
-    Adversary, Answers, Byzantine, Censorship, ClockLies, Echo, Eclipse, Equivocation, Flood, KINDS, MOST_GROUPS,
-    MOST_PER_GROUP, PrivateBranch, SelfishMining, Stamps, Tampering,
+    Adversary, Answers, Byzantine, Censorship, ClockLies, Echo, Eclipse, Equivocation, Flood, FloodKind, KINDS,
+    MOST_GROUPS, MOST_PER_GROUP, PrivateBranch, Recorded, SelfishMining, Stamps, Tampering,
 };
 
 use schism_chaos::quantity::Pause;
@@ -59,7 +59,10 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             let usual = Flood::default();
             let rogues = fields.or("rogues", usual.rogues, Context::count);
             let a_second = fields.or("a_second", usual.a_second, Context::count);
-            rogues.zip(a_second).map(|(rogues, a_second)| Adversary::Flood(Flood { rogues, a_second }))
+            let word = |context: &Context, node: &Node| context.word(node, "kind of flood", &FloodKind::WORDS);
+            let with = fields.optional("with", word);
+            let flood = rogues.zip(a_second).zip(with);
+            flood.map(|((rogues, a_second), with)| Adversary::Flood(Flood { rogues, a_second, with }))
         }
         Some("clock_lies") => {
             let usual = ClockLies::default();
@@ -74,9 +77,11 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             let after = Duration::from_secs(usual.after_seconds.into());
             let after = fields.or("after", after, Context::pause);
             let a_second = fields.or("a_second", usual.a_second, Context::count);
-            after.zip(a_second).map(|(after, a_second)| {
+            let word = |context: &Context, node: &Node| context.word(node, "chain", &Recorded::WORDS);
+            let chain = fields.or("chain", usual.chain, word);
+            after.zip(a_second).zip(chain).map(|((after, a_second), chain)| {
                 let after_seconds = u32::try_from(after.as_secs()).unwrap_or(u32::MAX);
-                Adversary::Echo(Echo { after_seconds, a_second })
+                Adversary::Echo(Echo { after_seconds, a_second, chain })
             })
         }
         Some("censorship") => {
@@ -124,13 +129,16 @@ pub(super) fn print(adversary: Adversary) -> Printed {
             ("dials", Some(dials.into())),
         ])),
         Adversary::Equivocation(Equivocation { every }) => kind.and(map([("every", Some(every.into()))])),
-        Adversary::Flood(Flood { rogues, a_second }) => {
-            kind.and(map([("rogues", Some(rogues.into())), ("a_second", Some(a_second.into()))]))
-        }
-        Adversary::Echo(Echo { after_seconds, a_second }) => {
-            let after = Pause(Duration::from_secs(after_seconds.into()));
-            kind.and(map([("after", Some(text(after))), ("a_second", Some(a_second.into()))]))
-        }
+        Adversary::Flood(Flood { rogues, a_second, with }) => kind.and(map([
+            ("rogues", Some(rogues.into())),
+            ("a_second", Some(a_second.into())),
+            ("with", with.map(|with| text(with.word()))),
+        ])),
+        Adversary::Echo(Echo { after_seconds, a_second, chain }) => kind.and(map([
+            ("after", Some(text(Pause(Duration::from_secs(after_seconds.into()))))),
+            ("a_second", Some(a_second.into())),
+            ("chain", Some(text(chain.word()))),
+        ])),
         Adversary::ClockLies(ClockLies { stamps, from_height }) => {
             kind.and(map([("stamps", Some(text(stamps.word()))), ("from_height", Some(from_height.into()))]))
         }

@@ -15,6 +15,8 @@ use libp2p::request_response::{self, Message, ProtocolSupport, ResponseChannel};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{self, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
+use rand::Rng;
+use rand::rngs::StdRng;
 use schism_node::chain::Rules;
 use schism_node::clock::Clock;
 use schism_node::surroundings::Spawner;
@@ -46,6 +48,13 @@ pub struct Means {
     pub chance: u64,
     /// The key of coins that genesis may have given it.
     pub purse: SecretKey,
+}
+
+/// A name that nobody has heard of.
+pub(super) fn name(chance: &mut StdRng) -> Keypair {
+    let mut secret = [0; 32];
+    chance.fill_bytes(&mut secret);
+    Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519")
 }
 
 /// A peer that is nobody's node.

@@ -30,10 +30,9 @@ pub(super) enum Parcel {
     Asked(Vec<Header>, Option<Block>),
 }
 
-/// Sends a courier out under the name of this secret.
-pub(super) fn send(means: &Means, mut secret: [u8; 32], parcel: Parcel) {
-    let identity = Keypair::ed25519_from_bytes(&mut secret).expect("any 32 bytes are a secret key of ed25519");
-    let rogue = Rogue::of(means, &identity);
+/// Sends a courier out under this name.
+pub(super) fn send(means: &Means, name: &Keypair, parcel: Parcel) {
+    let rogue = Rogue::of(means, name);
     means.spawner.spawn_local(Box::pin(bring(rogue, means.clone(), parcel)));
 }
 

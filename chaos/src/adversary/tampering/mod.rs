@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use bitcoin::consensus::serialize;
 use bitcoin::{Amount, Block, OutPoint, Transaction};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use schism_node::messages::{Announced, Next, Source, TipChange, ToLedger, ToNetwork, Verdict};
 use schism_node::ring::Ring;
 use schism_node::wire::Topic;
@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::between::Strategy;
 use super::leash::Leash;
-use super::rogue::Means;
+use super::rogue::{Means, name};
 use super::secret::Secret;
 use courier::Parcel;
 
@@ -137,9 +137,7 @@ impl Tamperer {
                 Some(Parcel::Asked(_, Some(_))) if body => waits.push_back(turn),
                 Some(parcel) => {
                     body |= matches!(parcel, Parcel::Asked(_, Some(_)));
-                    let mut secret = [0; 32];
-                    self.chance.fill_bytes(&mut secret);
-                    courier::send(&self.material.means, secret, parcel);
+                    courier::send(&self.material.means, &name(&mut self.chance), parcel);
                     sent += 1;
                 }
                 None => waits.push_back(turn),
