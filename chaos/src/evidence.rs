@@ -83,6 +83,8 @@ pub struct Sighting {
     pub blocks_missed: Option<u32>,
     /// Blocks refused by the nodes it picked, and blocks of theirs refused by others.
     pub blocks_refused: u32,
+    /// Blocks mined by those that it gave hash power to.
+    pub blocks_mined: u32,
     /// Writes lost with crashed machines.
     pub writes_lost: u64,
     /// Nodes that have said that they do what it asks of them (other rules, another hash rate).

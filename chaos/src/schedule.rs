@@ -85,6 +85,8 @@ pub struct Prove {
     pub blocks_missed: Option<u32>,
     /// Blocks refused by the nodes it picked, or blocks of theirs refused by others, at least, in all.
     pub blocks_refused: Option<u32>,
+    /// Blocks mined by those that it gave hash power to, at least, in all.
+    pub blocks_mined: Option<u32>,
     /// Writes lost with a machine's crash, at least, in all.
     pub writes_lost: Option<u64>,
 }

@@ -206,6 +206,7 @@ impl Witness {
             ("frames_touched", prove.frames_touched, frames),
             ("blocks_missed", prove.blocks_missed.map(u64::from), u64::from(seen.blocks_missed.unwrap_or(0))),
             ("blocks_refused", prove.blocks_refused.map(u64::from), u64::from(seen.blocks_refused)),
+            ("blocks_mined", prove.blocks_mined.map(u64::from), u64::from(seen.blocks_mined)),
             ("writes_lost", prove.writes_lost, seen.writes_lost),
         ];
         let owed = asked.into_iter().filter_map(|(name, asked, seen)| asked.map(|asked| (name, asked, seen)));

@@ -342,12 +342,20 @@ pub(super) fn read_prove(context: &Context, node: &Node, fault: Option<&Fault>) 
     let frames_touched = fields.optional("frames_touched", Context::whole::<u64>);
     let blocks_missed = fields.optional("blocks_missed", Context::count);
     let blocks_refused = fields.optional("blocks_refused", Context::count);
+    let blocks_mined = fields.optional("blocks_mined", Context::count);
     let writes_lost = fields.optional("writes_lost", Context::whole::<u64>);
     if let (Some(entry), Some(fault)) = (fields.entry("each_side_mined"), fault)
         && !makes_sides(fault)
     {
         let help = "it is for partition, cut and isolate".to_owned();
         context.wrong(entry.at, format!("a {} has no sides", fault.name()), Some(help));
+        return None;
+    }
+    if let (Some(entry), Some(fault)) = (fields.entry("blocks_mined"), fault)
+        && !matches!(fault, Fault::HashPower { .. })
+    {
+        let help = "it is for hash_power".to_owned();
+        context.wrong(entry.at, format!("a {} gives no hash power to anybody", fault.name()), Some(help));
         return None;
     }
     fields.finish();
@@ -358,6 +366,7 @@ pub(super) fn read_prove(context: &Context, node: &Node, fault: Option<&Fault>) 
         frames_touched: frames_touched?,
         blocks_missed: blocks_missed?,
         blocks_refused: blocks_refused?,
+        blocks_mined: blocks_mined?,
         writes_lost: writes_lost?,
     })
 }
@@ -446,6 +455,7 @@ pub(super) fn print_prove(prove: &Prove) -> Option<Printed> {
             ("frames_touched", prove.frames_touched.map(Into::into)),
             ("blocks_missed", prove.blocks_missed.map(Into::into)),
             ("blocks_refused", prove.blocks_refused.map(Into::into)),
+            ("blocks_mined", prove.blocks_mined.map(Into::into)),
             ("writes_lost", prove.writes_lost.map(Into::into)),
         ])
     })

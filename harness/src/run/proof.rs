@@ -78,6 +78,9 @@ impl Proofs {
                     if let Some(count) = side.and_then(|side| witness.sighting.mined_by_side.get_mut(side)) {
                         *count += 1;
                     }
+                    let gained = |effect: &Effect| matches!(effect, Effect::HashPower { node: whose, times } if *whose == node && *times > 1.0);
+                    let gained = witness.effects().iter().any(gained);
+                    witness.sighting.blocks_mined += u32::from(gained);
                 }
                 Event::PeerDisconnected { .. } => witness.sighting.peers_lost += 1,
                 Event::BlockRefused { hash, .. } => {

@@ -119,6 +119,9 @@ struct Prove {
     /// Blocks refused.
     #[schemars(range(min = 1))]
     blocks_refused: Option<u32>,
+    /// Blocks mined by those that it gave hash power to.
+    #[schemars(range(min = 1))]
+    blocks_mined: Option<u32>,
     /// Writes lost with a machine.
     writes_lost: Option<u64>,
 }
