@@ -1,12 +1,12 @@
 //! `schism figures FILE`: writes what the latest runs came to into a page, between the marks that name their experiments.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use miette::{Context, IntoDiagnostic, miette};
 
-use crate::report;
+use crate::report::{self, Results};
 use crate::suite::Kept;
 
 /// Before the name of an experiment and after it, and where its figures end.
@@ -31,11 +31,7 @@ pub(super) fn figures(arguments: &Arguments) -> miette::Result<i32> {
     let written = rewrite(&page, |name| {
         let folder = arguments.runs.join(name);
         // What was not run, or not kept, has the figures it had.
-        folder
-            .join("latest/results.json")
-            .is_file()
-            .then(|| Ok(report::markdown(&Kept::read(&folder)?.results)))
-            .transpose()
+        folder.join("latest/results.json").is_file().then(|| of_latest(&folder)).transpose()
     })?;
     fs::write(path, &written.page)
         .into_diagnostic()
@@ -44,6 +40,30 @@ pub(super) fn figures(arguments: &Arguments) -> miette::Result<i32> {
         println!("{name}: {}", if *fresh { "written from its latest run" } else { "not run, left as it was" });
     }
     Ok(0)
+}
+
+/// What the latest run came to; where it is one of a sweep, what all of that came to that are kept.
+fn of_latest(folder: &Path) -> miette::Result<String> {
+    let latest = Kept::read(folder)?.results;
+    let mut names: Vec<PathBuf> = fs::read_dir(folder).into_diagnostic()?.flatten().map(|entry| entry.path()).collect();
+    names.retain(|path| !path.ends_with("latest") && path.join("results.json").is_file());
+    // Names begin with the time: what was run again counts as it was then.
+    names.sort();
+    let mut sweep: Vec<Results> = Vec::new();
+    for path in names {
+        let run = Kept::read(&path)?.results;
+        if run.controls.is_empty() && paths(&run) == paths(&latest) {
+            sweep.retain(|other| (&other.settings, other.seed) != (&run.settings, run.seed));
+            sweep.push(run);
+        }
+    }
+    let swept = sweep.iter().any(|run| run.settings != sweep[0].settings);
+    Ok(if swept { report::markdown_of_sweep(&sweep) } else { report::markdown(&latest) })
+}
+
+/// What was set, whatever it was set to.
+fn paths(results: &Results) -> Vec<&str> {
+    results.settings.iter().filter_map(|setting| setting.split('=').next()).collect()
 }
 
 /// A page with its figures, and which of them are fresh.

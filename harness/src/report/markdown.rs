@@ -2,6 +2,7 @@
 
 use super::Results;
 use super::claim::number;
+use super::spread::spreads;
 use crate::claim::judge::{Measurement, Row};
 
 /// A claim's rows and gate, or what each check saw; and the command that repeats it.
@@ -11,6 +12,15 @@ pub fn markdown(results: &Results) -> String {
         None => checks(results),
     };
     format!("{body}\n`{}` {}\n", results.repeat, results.verdict.ended())
+}
+
+/// A row for each setting of a sweep, over all of its seeds; the runs are of one experiment.
+pub fn markdown_of_sweep(all: &[Results]) -> String {
+    let mut page = "| at | converged after the heal (95 %) | passed |\n|---|---|---|\n".to_owned();
+    for spread in spreads(all) {
+        page += &format!("| {} | {} | {} of {} |\n", spread.at(), spread.converged(), spread.passed(), spread.runs());
+    }
+    page
 }
 
 fn claim(measurement: &Measurement) -> String {

@@ -7,6 +7,7 @@ mod junit;
 mod markdown;
 mod results;
 mod side;
+mod spread;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ pub use claim::csv;
 pub use html::html;
 pub use json::{json, json_line};
 pub use junit::{Inconclusive, junit};
-pub use markdown::markdown;
+pub use markdown::{markdown, markdown_of_sweep};
 pub use results::{
     Evidence, Measured, NodeRow, Requirement, RequirementState, Results, TimelineFault, TimelinePoint, Verdict,
     Violation,

@@ -1,5 +1,6 @@
 //! A table: many runs, one line each, and how the figures are spread.
 
+use super::spread::spreads;
 use super::{Colour, Results, Verdict, text::for_people};
 
 /// One line a run, and a summary.
@@ -31,6 +32,13 @@ pub fn table(all: &[Results], colour: Colour) -> String {
         let at = |share: f64| for_people(times[((times.len() - 1) as f64 * share).round() as usize]);
         let spread = format!("median {}, 90% below {}, all below {}", at(0.5), at(0.9), at(1.0));
         page += &format!("\n  time to converge after the heal: {spread}\n");
+    }
+    let spreads = spreads(all);
+    if spreads.len() > 1 && spreads.iter().any(|spread| spread.runs() > 1) {
+        page += "\n  mean and 95 % interval over seeds\n";
+        for spread in spreads {
+            page += &format!("  {} {}: {}\n", spread.experiment(), spread.at(), spread.converged());
+        }
     }
     let passed = all.iter().filter(|results| results.verdict == Verdict::Passed).count();
     page += &format!("\n  {passed} of {} passed\n", all.len());

@@ -134,3 +134,19 @@ fn a_table_says_how_the_figures_are_spread() {
     let told = table(&all, Colour::Never);
     assert!(told.contains("3 of 3 passed") && told.contains("median 6.2 s"), "{told}");
 }
+
+#[test]
+fn a_sweep_is_a_row_a_setting_with_an_interval_over_its_seeds() {
+    let run = |(count, seconds): (u32, f64)| {
+        let mut results = partition(Verdict::Passed);
+        let adversary = r#"topology.groups.miner.adversary={"kind":"echo","a_second":5}"#;
+        results.settings = vec![format!("topology.groups.miner.count={count}"), adversary.to_owned()];
+        results.measured.seconds_to_converge = (seconds > 0.0).then_some(seconds);
+        results
+    };
+    let all: Vec<Results> = [(2, 1.0), (2, 3.0), (2, 0.0), (5, 4.0)].into_iter().map(run).collect();
+    let page = markdown_of_sweep(&all);
+    assert!(page.contains("| count 2, adversary {kind: echo, a_second: 5} | 2.0 s (0 s … "), "{page}");
+    assert!(page.contains(", 1 never | 3 of 3 |") && page.contains("a_second: 5} | 4.0 s | 1 of 1 |"), "{page}");
+    assert!(table(&all, Colour::Never).contains("a_second: 5}: 4.0 s"));
+}
