@@ -22,6 +22,9 @@ pub const COIN: Amount = Amount::from_sat(10_000_000);
 const PAID: Amount = Amount::from_sat(1_000);
 const FEE: Amount = Amount::from_sat(2_000);
 
+/// What is offered for a payment of all that a wallet has: some three kilobytes, ten satoshi a byte and more.
+const SPLIT_FEE: Amount = Amount::from_sat(50_000);
+
 /// Payments that may still be taken back.
 const UNSETTLED: usize = 64;
 
@@ -44,6 +47,8 @@ struct Wallet {
     home: usize,
     /// What it may spend, what has waited longest first.
     coins: VecDeque<(OutPoint, Amount)>,
+    /// It pays nobody until its coins are split.
+    held: bool,
 }
 
 /// A payment ready to be submitted.
@@ -91,7 +96,7 @@ impl Payments {
             let coins = coins.filter(|(_, output)| output.script_pubkey == script);
             let coins = coins.filter_map(|(vout, output)| Some((OutPoint::new(funding?, vout as u32), output.value)));
             let home = homes[index as usize * homes.len() / WALLETS as usize];
-            Wallet { key, script: script.clone(), home, coins: coins.collect() }
+            Wallet { key, script: script.clone(), home, coins: coins.collect(), held: false }
         });
         Self {
             wallets: wallets.collect(),
@@ -116,6 +121,9 @@ impl Payments {
         let payer = self.chance.random_range(0..self.wallets.len());
         let rival = self.chance.random::<f64>() < self.conflicting;
         let [payee, other] = [1, 2].map(|step| (payer + step) % self.wallets.len());
+        if self.wallets[payer].held {
+            return None;
+        }
         self.pay(payer, payee, rival.then_some(other), fork_id(self.wallets[payer].home))
     }
 
@@ -146,10 +154,44 @@ impl Payments {
         Some(Payment { home: node, ..payment })
     }
 
+    /// Lets no wallet that lives at one of `homes` pay anybody. Returns who they are and where they live.
+    pub fn hold(&mut self, homes: &[usize]) -> Vec<(usize, usize)> {
+        let wallets = self.wallets.iter_mut().enumerate().filter(|(_, wallet)| homes.contains(&wallet.home));
+        let hold = |(number, wallet): (usize, &mut Wallet)| {
+            wallet.held = true;
+            (number, wallet.home)
+        };
+        wallets.map(hold).collect()
+    }
+
+    /// What pays to a wallet.
+    pub fn script(&self, wallet: usize) -> ScriptBuf {
+        self.wallets[wallet].script.clone()
+    }
+
+    /// Lets a wallet pay.
+    pub fn release(&mut self, wallet: usize) {
+        self.wallets[wallet].held = false;
+    }
+
+    /// A wallet pays all that it has to itself, in as many coins as before, together with a coin of its own that is
+    /// `mixed` in. From then on it spends those.
+    pub fn split(&mut self, wallet: usize, mixed: Option<(OutPoint, Amount)>, fork_id: Option<u32>) -> Option<Payment> {
+        let wallet = &mut self.wallets[wallet];
+        let spent: Vec<(OutPoint, Amount)> = wallet.coins.iter().copied().chain(mixed).collect();
+        let total = spent.iter().map(|(_, value)| *value).sum::<Amount>().checked_sub(SPLIT_FEE)?;
+        let each = total.checked_div(wallet.coins.len() as u64)?;
+        let outputs = vec![TxOut { value: each, script_pubkey: wallet.script.clone() }; wallet.coins.len()];
+        let transaction = signed(&spent, &wallet.script, &wallet.key, outputs, fork_id)?;
+        let txid = transaction.compute_txid();
+        wallet.coins = (0..wallet.coins.len()).map(|vout| (OutPoint::new(txid, vout as u32), each)).collect();
+        Some(Payment { home: wallet.home, transaction, rival: None })
+    }
+
     /// Some wallet of these with a coin like this, which it will spend next.
     fn able(&mut self, of: impl Fn(&Wallet) -> bool, coin: impl Fn(&OutPoint) -> bool) -> Option<usize> {
         let place = |wallet: &Wallet| wallet.coins.iter().position(|(outpoint, _)| coin(outpoint));
-        let mut wallets = self.wallets.iter().enumerate().filter(|(_, wallet)| of(wallet));
+        let mut wallets = self.wallets.iter().enumerate().filter(|(_, wallet)| !wallet.held && of(wallet));
         let (payer, place) = wallets.find_map(|(payer, wallet)| Some((payer, place(wallet)?)))?;
         self.wallets[payer].coins.rotate_left(place);
         Some(payer)
@@ -189,8 +231,7 @@ impl Payments {
 
     /// The payer's next coin pays the payee, and a rival of it another one.
     fn pay(&mut self, payer: usize, payee: usize, rival: Option<usize>, fork_id: Option<u32>) -> Option<Payment> {
-        let script = |wallet: usize| self.wallets[wallet].script.clone();
-        let (payee, rival) = (script(payee), rival.map(script));
+        let (payee, rival) = (self.script(payee), rival.map(|rival| self.script(rival)));
         let wallet = &mut self.wallets[payer];
         let (outpoint, value) = wallet.coins.pop_front()?;
         let transaction = wallet.spend(outpoint, value, payee, fork_id)?;
@@ -218,24 +259,39 @@ impl Wallet {
     /// Pays a little out of a coin and the rest back to itself; nothing where the coin is too small.
     fn spend(&self, outpoint: OutPoint, value: Amount, payee: ScriptBuf, fork_id: Option<u32>) -> Option<Transaction> {
         let change = value.checked_sub(PAID)?.checked_sub(FEE)?;
-        let mut transaction = Transaction {
-            version: Version::TWO,
-            lock_time: LockTime::ZERO,
-            input: vec![TxIn {
-                previous_output: outpoint,
-                script_sig: ScriptBuf::new(),
-                sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
-                witness: Witness::new(),
-            }],
-            output: vec![
-                TxOut { value: PAID, script_pubkey: payee },
-                TxOut { value: change, script_pubkey: self.script.clone() },
-            ],
-        };
-        let coin = Coin { height: 0, coinbase: false, value, script: self.script.clone() };
-        sign::sign_input(&mut transaction, 0, &coin, &[self.key], fork_id).ok()?;
-        Some(transaction)
+        let outputs = vec![
+            TxOut { value: PAID, script_pubkey: payee },
+            TxOut { value: change, script_pubkey: self.script.clone() },
+        ];
+        signed(&[(outpoint, value)], &self.script, &self.key, outputs, fork_id)
     }
+}
+
+/// A transaction that spends coins of one script, signed with its key.
+pub fn signed(
+    coins: &[(OutPoint, Amount)],
+    script: &ScriptBuf,
+    key: &SecretKey,
+    outputs: Vec<TxOut>,
+    fork_id: Option<u32>,
+) -> Option<Transaction> {
+    let input = |(previous_output, _): &(OutPoint, Amount)| TxIn {
+        previous_output: *previous_output,
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
+        witness: Witness::new(),
+    };
+    let mut transaction = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: coins.iter().map(input).collect(),
+        output: outputs,
+    };
+    for (input, (_, value)) in coins.iter().enumerate() {
+        let coin = Coin { height: 0, coinbase: false, value: *value, script: script.clone() };
+        sign::sign_input(&mut transaction, input, &coin, &[*key], fork_id).ok()?;
+    }
+    Some(transaction)
 }
 
 #[cfg(test)]
@@ -253,5 +309,21 @@ mod tests {
         payments.take_back(0, parent.compute_txid());
         assert!(payments.from_home(0, None, |coin| [change(&parent), change(&child)].contains(coin)).is_none());
         assert!(payments.from_home(0, Some(7), |coin| *coin == parent.input[0].previous_output).is_some());
+    }
+
+    #[test]
+    fn who_is_held_pays_nobody_and_then_only_what_it_has_split() {
+        let mut payments = Payments::new(1, &Rules::lab(&allocations(1)), &[0, 1], 1.0, 0.0);
+        let held = payments.hold(&[1]);
+        assert_eq!(held.first(), Some(&(WALLETS as usize / 2, 1)));
+        assert!(payments.from_home(1, None, |_| true).is_none());
+        assert!(payments.from_home(0, None, |_| true).is_some());
+        let mixed = (OutPoint::null(), Amount::from_sat(1));
+        let split = payments.split(held[0].0, Some(mixed), None).expect("genesis paid").transaction;
+        assert_eq!((split.input.len(), split.output.len()), (17, 16));
+        assert!(payments.from_home(1, None, |_| true).is_none());
+        payments.release(held[0].0);
+        let paid = payments.from_home(1, None, |_| true).expect("its coins are split").transaction;
+        assert_eq!(paid.input[0].previous_output.txid, split.compute_txid());
     }
 }

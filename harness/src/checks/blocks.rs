@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, Txid, Work};
+use bitcoin::{Block, BlockHash, OutPoint, Transaction, TxOut, Txid, Work};
 
 use crate::timeline::Intent;
 
@@ -143,10 +143,9 @@ impl Blocks {
         self.spends.get(output).map_or(&[], Vec::as_slice)
     }
 
-    /// What an output holds, where its transaction is known.
-    pub fn value(&self, output: &OutPoint) -> Option<Amount> {
-        let outputs = &self.transactions.get(&output.txid)?.transaction.output;
-        outputs.get(output.vout as usize).map(|output| output.value)
+    /// An output, where its transaction is known.
+    pub fn output(&self, output: &OutPoint) -> Option<&TxOut> {
+        self.transactions.get(&output.txid)?.transaction.output.get(output.vout as usize)
     }
 
     /// Notes that a miner found a block, or that a user submitted it.

@@ -40,7 +40,7 @@ impl NoDoubleSpend {
                 if !spent.insert(output) {
                     return Some(format!("{txid} spends {output} a second time within its block"));
                 }
-                if blocks.value(&output).is_none() || blocks.confirmed(&output.txid, place).is_none() {
+                if blocks.output(&output).is_none() || blocks.confirmed(&output.txid, place).is_none() {
                     return Some(format!("{txid} spends {output}, which its chain never made"));
                 }
             }

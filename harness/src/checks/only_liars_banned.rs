@@ -3,8 +3,9 @@
 //! Names that belong to no node of the cluster are liars: nobody else makes them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use schism_node::bounds::BAN_SCORE;
+use schism_node::bounds::{BAN_SCORE, FORGIVEN_A_SECOND};
 use schism_node::control::{Event, PeerId};
 
 use super::{Check, Finding, Of, View};
@@ -15,7 +16,9 @@ use crate::timeline::{Entry, Happening};
 pub struct OnlyLiarsBanned {
     of: Of,
     at_least: u32,
-    scores: BTreeMap<(usize, PeerId), u32>,
+    least_charges: u32,
+    /// Points, and when they were charged last.
+    scores: BTreeMap<(usize, PeerId), (u64, Duration)>,
     /// Who is to be banned with a node's next words.
     due: BTreeMap<usize, PeerId>,
     charges: u64,
@@ -23,10 +26,10 @@ pub struct OnlyLiarsBanned {
 }
 
 impl OnlyLiarsBanned {
-    /// And that many of them at least.
-    pub fn new(at_least: u32) -> Self {
+    /// And that many of them at least, after that many charges at least.
+    pub fn new(at_least: u32, least_charges: u32) -> Self {
         let (scores, due) = (BTreeMap::new(), BTreeMap::new());
-        Self { of: Of::Everyone, at_least, scores, due, charges: 0, bans: 0 }
+        Self { of: Of::Everyone, at_least, least_charges, scores, due, charges: 0, bans: 0 }
     }
 
     /// By these nodes alone.
@@ -45,7 +48,9 @@ impl Check for OnlyLiarsBanned {
     }
 
     fn asked(&self) -> String {
-        format!("no honest node is banned, and {} who lied are, each as soon as that is proven", self.at_least)
+        let charges =
+            if self.least_charges > 0 { format!(", after {} charges", self.least_charges) } else { String::new() };
+        format!("no honest node is banned, and {} who lied are, each as soon as that is proven{charges}", self.at_least)
     }
 
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
@@ -65,9 +70,12 @@ impl Check for OnlyLiarsBanned {
             }
             Event::PeerCharged { peer, points, .. } => {
                 self.charges += 1;
-                let score = self.scores.entry((node, *peer)).or_default();
-                *score += points;
-                if *score >= BAN_SCORE {
+                let (score, at) = self.scores.entry((node, *peer)).or_default();
+                // A real node forgives on its own clock, up to a second before we would.
+                let since = entry.at.saturating_sub(*at);
+                let forgiven = if since.is_zero() { 0 } else { FORGIVEN_A_SECOND * (since.as_secs() + 1) };
+                (*score, *at) = (score.saturating_sub(forgiven) + u64::from(*points), entry.at);
+                if *score >= u64::from(BAN_SCORE) {
                     self.scores.remove(&(node, *peer));
                     self.due.insert(node, *peer);
                 }
@@ -78,12 +86,12 @@ impl Check for OnlyLiarsBanned {
     }
 
     fn satisfied(&self, _: &View) -> bool {
-        self.bans >= u64::from(self.at_least)
+        self.bans >= u64::from(self.at_least) && self.charges >= u64::from(self.least_charges)
     }
 
     fn at_end(&mut self, view: &View) -> Option<Finding> {
-        let few = self.bans < u64::from(self.at_least);
-        few.then(|| Finding::stalled("only_liars_banned", view, format!("{} were banned", self.bans)))
+        let what = || format!("{} were banned, after {} charges", self.bans, self.charges);
+        (!self.satisfied(view)).then(|| Finding::stalled("only_liars_banned", view, what()))
     }
 
     fn seen(&self) -> String {
@@ -104,7 +112,7 @@ mod tests {
     #[test]
     fn a_ban_of_an_honest_node_is_caught_and_one_of_an_adversary_is_not() {
         for (banned, findings) in [(9, 0), (1, 1)] {
-            let mut story = Story::of(10).asking(OnlyLiarsBanned::new(1));
+            let mut story = Story::of(10).asking(OnlyLiarsBanned::new(1, 0));
             story.ban(0, banned);
             assert_eq!(story.findings().len(), findings);
         }
@@ -112,17 +120,28 @@ mod tests {
 
     #[test]
     fn a_proven_liar_that_is_not_banned_at_once_is_caught() {
-        let mut story = Story::of(10).asking(OnlyLiarsBanned::new(0));
+        let mut story = Story::of(10).asking(OnlyLiarsBanned::new(0, 0));
         charge(&mut story, BAN_SCORE / 2);
         story.mine(0);
         assert!(story.findings().is_empty());
-        charge(&mut story, BAN_SCORE / 2);
+        charge(&mut story, BAN_SCORE / 2 + 1);
         story.mine(0);
         assert_eq!(story.only_finding().node, Some(0));
     }
 
     #[test]
-    fn nobody_banned_proves_nothing() {
-        assert_eq!(Story::of(1).asking(OnlyLiarsBanned::new(1)).end().len(), 1);
+    fn what_is_forgiven_in_time_is_no_proof() {
+        let mut story = Story::of(10).asking(OnlyLiarsBanned::new(0, 2));
+        charge(&mut story, BAN_SCORE - 1);
+        story.wait(60);
+        charge(&mut story, BAN_SCORE / 2);
+        story.mine(0);
+        assert_eq!(story.end(), []);
+    }
+
+    #[test]
+    fn nobody_banned_or_charged_proves_nothing() {
+        assert_eq!(Story::of(1).asking(OnlyLiarsBanned::new(1, 0)).end().len(), 1);
+        assert_eq!(Story::of(1).asking(OnlyLiarsBanned::new(0, 1)).end().len(), 1);
     }
 }

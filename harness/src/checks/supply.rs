@@ -57,8 +57,11 @@ impl Supply {
         let sum = |amounts: &mut dyn Iterator<Item = Amount>| amounts.map(Amount::to_sat).sum::<u64>();
         let mut fees = 0;
         for transaction in others {
-            let spent: Option<Vec<Amount>> =
-                transaction.input.iter().map(|input| view.blocks().value(&input.previous_output)).collect();
+            let spent: Option<Vec<Amount>> = transaction
+                .input
+                .iter()
+                .map(|input| view.blocks().output(&input.previous_output).map(|output| output.value))
+                .collect();
             let paid = sum(&mut transaction.output.iter().map(|output| output.value));
             fees += sum(&mut spent?.into_iter()).saturating_sub(paid);
         }

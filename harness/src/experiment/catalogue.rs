@@ -95,8 +95,8 @@ pub const CHECKS: [CheckWord; 19] = [
         name: "only_liars_banned",
         always: true,
         finally: true,
-        explain: "No honest node is banned by another, whoever is proven to lie is banned at once, and so many are.",
-        said: "only_liars_banned: { at_least: 100 }",
+        explain: "No honest node is banned by another, whoever is proven to lie is banned at once, and so many are banned and charged.",
+        said: "only_liars_banned: { at_least: 100, charges: 200 }",
     },
     CheckWord {
         name: "keeps_honest_peers",
@@ -156,9 +156,10 @@ pub const CHECKS: [CheckWord; 19] = [
         always: false,
         finally: true,
         explain: "Payments confirmed on one side of a fork and submitted on the other (`load: { replay: { from: group:old, \
-                  to: group:new } }`) are all refused for their signatures, or confirmed there too: it says how many were \
-                  submitted, accepted, refused and confirmed, and what that cost each wallet.",
-        said: "replay: refused, or { confirmed: 20 }",
+                  to: group:new } }`) are all refused for their signatures, or confirmed there too; or, where wallets have split \
+                  their coins (`split: coinbase`), refused because there are no such coins there: it says how many were \
+                  submitted, accepted, refused and confirmed, what that cost each wallet, and what they keep there.",
+        said: "replay: refused, or { confirmed: 20 }, or { kept: 20 }",
     },
     CheckWord {
         name: "limits",

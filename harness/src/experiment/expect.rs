@@ -103,6 +103,8 @@ pub enum Check {
     OnlyLiarsBanned {
         /// Bans, of all nodes together.
         at_least: u32,
+        /// Charges, of all nodes together.
+        charges: u32,
     },
     /// Both: honest nodes stay connected to each other, and send strangers away, so many at least.
     KeepsHonestPeers {
@@ -125,6 +127,9 @@ pub enum Replayed {
     Refused,
     /// So many at least are confirmed there, too.
     Confirmed(u32),
+    /// So many at least are submitted there, every one is refused because it spends coins that are not there, and every
+    /// wallet keeps all that it has there.
+    Kept(u32),
 }
 
 impl Check {

@@ -25,6 +25,18 @@ pub struct Replay {
     pub from: Selector,
     /// At whom they are submitted again, in turns.
     pub to: Selector,
+    /// Whether wallets that live at whom they were made split their coins before they pay anybody: then everything they
+    /// pay is submitted again, whether or not its coins are known there.
+    pub split: Option<Split>,
+}
+
+/// With what wallets pay all they have to themselves, once their side of a fork has blocks of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// A coin that a coinbase of this side paid for, which the other side cannot know: safe.
+    Coinbase,
+    /// Nothing: the same payment is valid on the other side, and nothing is split.
+    Alone,
 }
 
 /// By what every interval and length is multiplied, per backend: 0.1 is ten times as fast.

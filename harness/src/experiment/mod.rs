@@ -11,7 +11,7 @@ mod tests;
 
 pub use catalogue::{CHECKS, CheckWord, said};
 pub use expect::{Check, Control, Expectation, Limits, Percentiles, Replayed, Scope, Without};
-pub use load::{Load, Pace, Replay};
+pub use load::{Load, Pace, Replay, Split};
 pub use read::Combination;
 
 use std::path::PathBuf;

@@ -7,7 +7,9 @@ use schism_chaos::schedule::{Lasting, Moment, Start, Step};
 use schism_chaos::selector::Selector;
 use schism_chaos::simulation::WorkPrices;
 
-use super::{Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Replay, Replayed, Scope, kinds};
+use super::{
+    Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Replay, Replayed, Scope, Split, kinds,
+};
 use crate::yaml::{Node, Printed, list, map, text};
 
 impl Experiment {
@@ -46,7 +48,11 @@ fn print_load(load: &Load) -> Printed {
 }
 
 fn print_replay(replay: &Replay) -> Printed {
-    map([("from", Some(text(&replay.from))), ("to", Some(text(&replay.to)))])
+    let split = replay.split.map(|split| match split {
+        Split::Coinbase => text("coinbase"),
+        Split::Alone => text("alone"),
+    });
+    map([("from", Some(text(&replay.from))), ("to", Some(text(&replay.to))), ("split", split)])
 }
 
 fn print_step(step: &Step) -> Printed {
@@ -147,8 +153,11 @@ fn print_check(check: &Check) -> (String, Printed) {
         ]),
         Check::Replay(Replayed::Refused) => text("refused"),
         Check::Replay(Replayed::Confirmed(least)) => map([("confirmed", Some((*least).into()))]),
+        Check::Replay(Replayed::Kept(least)) => map([("kept", Some((*least).into()))]),
         Check::Limits(limits) => print_limits(limits),
-        Check::OnlyLiarsBanned { at_least } => map([("at_least", Some((*at_least).into()))]),
+        Check::OnlyLiarsBanned { at_least, charges } => {
+            map([("at_least", Some((*at_least).into())), ("charges", Some((*charges).into()))])
+        }
         Check::KeepsHonestPeers { strangers } => map([("strangers", Some((*strangers).into()))]),
         Check::Equivocated { heights } => map([("heights", Some((*heights).into()))]),
         Check::RefusedReasons(names) => map([("these", Some(list(names, text)))]),

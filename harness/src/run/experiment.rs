@@ -49,7 +49,7 @@ impl<'a, B: Backend> Play<'a, B> {
         let (rate, conflicting) = (experiment.load.transactions.0 / tempo.pace, experiment.load.conflicting.0);
         let mut payments = Payments::new(seed, &rules, &homes, rate, conflicting);
         let next_payment = payments.wait();
-        let replay = experiment.load.replay.as_ref().map(|replay| Replaying::of(replay, run, seed));
+        let replay = experiment.load.replay.as_ref().map(|replay| Replaying::of(replay, run, &mut payments, seed));
         Self {
             run,
             experiment,
@@ -203,8 +203,20 @@ impl<'a, B: Backend> Play<'a, B> {
                 self.submit(payment).await?;
             }
         }
-        let due = self.replay.as_mut().map(|replay| replay.due(self.run));
-        for (node, transaction) in due.into_iter().flatten() {
+        self.replay().await
+    }
+
+    /// Submits what another block has made due of the replay.
+    async fn replay(&mut self) -> Result<(), Broken> {
+        let Some(replay) = &mut self.replay else { return Ok(()) };
+        if !replay.another_block(self.run.view()) {
+            return Ok(());
+        }
+        let (split, due) = (replay.split(self.run, &mut self.payments), replay.due(self.run));
+        for payment in split {
+            self.submit(payment).await?;
+        }
+        for (node, transaction) in due {
             self.run.submit(node, transaction, Intent::Replayed).await?;
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! - [`pose`]: which checks are asked.
 //! - [`proof`]: counters before, during and after each fault, for the evidence.
 //! - `replay`: payments of one side of a fork that are submitted on the other.
+//! - `split`: wallets that split their coins before.
 //! - [`outcome`]: what it all adds up to.
 
 pub mod experiment;
@@ -16,6 +17,7 @@ pub mod payers;
 pub mod pose;
 pub mod proof;
 mod replay;
+mod split;
 pub mod story;
 
 use std::io::{self, Write};

@@ -106,7 +106,9 @@ impl Means {
             }
             Check::Replay(asked) => Box::new(checks::Replay::new(*asked, payments::wallets(self.seed))),
             Check::Unaltered => Box::new(checks::Unaltered::of(of)),
-            Check::OnlyLiarsBanned { at_least } => Box::new(checks::OnlyLiarsBanned::new(*at_least).among(of)),
+            Check::OnlyLiarsBanned { at_least, charges } => {
+                Box::new(checks::OnlyLiarsBanned::new(*at_least, *charges).among(of))
+            }
             Check::KeepsHonestPeers { strangers } => Box::new(checks::KeepsHonestPeers::new(*strangers).among(of)),
             Check::Equivocated { heights } => Box::new(checks::Equivocated::at(*heights).among(of)),
             Check::RefusedReasons(names) => Box::new(checks::RefusedReasons::new(names.iter().copied()).among(of)),

@@ -1,13 +1,14 @@
 //! A replay being played: payments of one side of a fork wait until they are confirmed there and their coins can be spent
-//! on the other side, and are then due on it, as they are.
+//! on the other side, and are then due on it, as they are. Payments of coins that were split do not wait for their coins.
 
 use bitcoin::{OutPoint, Transaction};
 
 use super::Run;
+use super::split::{Splitting, apart};
 use crate::backend::Backend;
 use crate::checks::View;
 use crate::experiment::Replay;
-use crate::payments::Payment;
+use crate::payments::{Payment, Payments};
 
 /// What waits to be replayed, and where.
 pub(super) struct Replaying {
@@ -18,18 +19,22 @@ pub(super) struct Replaying {
     turn: usize,
     /// Blocks mined when it was last looked: nothing falls due without one.
     mined: u64,
+    splitting: Option<Splitting>,
 }
 
 impl Replaying {
-    /// Nothing yet; who is meant is drawn from `seed` once.
-    pub(super) fn of<B: Backend>(replay: &Replay, run: &mut Run<B>, seed: u64) -> Self {
+    /// Nothing yet; who is meant is drawn from `seed` once. Wallets that are to split their coins are held.
+    pub(super) fn of<B: Backend>(replay: &Replay, run: &mut Run<B>, payments: &mut Payments, seed: u64) -> Self {
         let nodes = run.cluster().described(|_| 0);
         let nodes: Vec<_> = nodes
             .into_iter()
             .map(|node| schism_chaos::draw::NodeDescription { state: schism_chaos::draw::NodeState::Alive, ..node })
             .collect();
         let draw = |selector: &schism_chaos::selector::Selector| selector.draw(&nodes, &[], seed).unwrap_or_default();
-        Self { from: draw(&replay.from), to: draw(&replay.to), waiting: Vec::new(), turn: 0, mined: 0 }
+        let (from, to) = (draw(&replay.from), draw(&replay.to));
+        let split = replay.split.zip(to.first());
+        let splitting = split.map(|(how, &other)| Splitting::of(how, &from, other, payments, seed));
+        Self { from, to, waiting: Vec::new(), turn: 0, mined: 0, splitting }
     }
 
     /// Notes a payment that was made.
@@ -39,16 +44,25 @@ impl Replaying {
         }
     }
 
+    /// Whether there is a block that was not there when this was last asked.
+    pub(super) fn another_block(&mut self, view: &View) -> bool {
+        let mined = view.mined();
+        std::mem::replace(&mut self.mined, mined) != mined && !self.to.is_empty()
+    }
+
+    /// What wallets pay in order to split their coins.
+    pub(super) fn split<B: Backend>(&mut self, run: &mut Run<B>, payments: &mut Payments) -> Vec<Payment> {
+        self.splitting.as_mut().map_or_else(Vec::new, |splitting| splitting.due(run, payments))
+    }
+
     /// What is to be submitted now, and at whom.
     pub(super) fn due<B: Backend>(&mut self, run: &mut Run<B>) -> Vec<(usize, Transaction)> {
-        let mined = run.view().mined();
-        if self.to.is_empty() || std::mem::replace(&mut self.mined, mined) == mined {
-            return Vec::new();
-        }
         let (mut due, mut waiting) = (Vec::new(), Vec::new());
         for payment in std::mem::take(&mut self.waiting) {
             let node = self.to[self.turn % self.to.len()];
-            if ready(run, &payment, node) {
+            let known =
+                self.splitting.is_some() || unspent(run.view(), node, &payment.transaction.input[0].previous_output);
+            if known && of_one_side(run, &payment, node) {
                 self.turn += 1;
                 due.push((node, payment.transaction));
             } else {
@@ -60,17 +74,13 @@ impl Replaying {
     }
 }
 
-/// Whether a payment is in a block that only one side has, and the other side could confirm it, too.
-fn ready<B: Backend>(run: &mut Run<B>, payment: &Payment, node: usize) -> bool {
-    let txid = payment.transaction.compute_txid();
-    let (view, input) = (run.view(), payment.transaction.input[0].previous_output);
+/// Whether a payment is in a block that is held against other rules at `node`.
+fn of_one_side<B: Backend>(run: &mut Run<B>, payment: &Payment, node: usize) -> bool {
+    let (view, txid) = (run.view(), payment.transaction.compute_txid());
     let confirmed = view.nodes()[payment.home].tip.and_then(|tip| view.blocks().confirmed(&txid, tip));
     let Some(height) = confirmed.map(|place| view.blocks().get(place).height) else { return false };
-    if !unspent(view, node, &input) {
-        return false;
-    }
-    let [own, other] = [payment.home, node].map(|node| run.cluster().rules(node).at(height));
-    own != other
+    let [own, other] = [payment.home, node].map(|node| run.cluster().rules(node).clone());
+    apart(&own, &other, height)
 }
 
 /// Whether a coin is on a node's best chain and nothing there has spent it.

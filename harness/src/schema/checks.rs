@@ -153,6 +153,8 @@ struct Served {
 struct OnlyLiarsBanned {
     /// Bans, of all nodes together.
     at_least: Option<u32>,
+    /// Charges, of all nodes together.
+    charges: Option<u32>,
 }
 
 #[derive(JsonSchema)]
@@ -185,11 +187,14 @@ enum Replayed {
 }
 
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["confirmed"] }, { "required": ["kept"] }]))]
 struct Drained {
     /// Payments confirmed on both sides, at least.
     #[schemars(range(min = 1))]
-    confirmed: u32,
+    confirmed: Option<u32>,
+    /// Payments submitted again, at least, none of which moves anything.
+    #[schemars(range(min = 1))]
+    kept: Option<u32>,
 }
 
 #[derive(JsonSchema)]

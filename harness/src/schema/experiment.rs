@@ -197,6 +197,17 @@ struct Replay {
     from: Selector,
     /// Where they are submitted again.
     to: Selector,
+    /// With what wallets that live where they were made pay all they have to themselves before they pay anybody.
+    split: Option<Split>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Split {
+    /// A coin that descends from a coinbase of this side alone.
+    Coinbase,
+    /// Nothing: nothing is split.
+    Alone,
 }
 
 #[derive(JsonSchema)]

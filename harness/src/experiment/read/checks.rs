@@ -153,8 +153,9 @@ fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Op
         "only_liars_banned" => {
             let fields = context.map(node, "an `only_liars_banned`")?;
             let at_least = fields.or("at_least", 1, Context::whole::<u32>);
+            let charges = fields.or("charges", 0, Context::whole::<u32>);
             fields.finish();
-            Some(Check::OnlyLiarsBanned { at_least: at_least? })
+            Some(Check::OnlyLiarsBanned { at_least: at_least?, charges: charges? })
         }
         "keeps_honest_peers" => {
             let fields = context.map(node, "a `keeps_honest_peers`")?;
@@ -199,9 +200,13 @@ fn read_replay(context: &Context, node: &Node) -> Option<Replayed> {
         return context.word(node, "end of a replay", &[("refused", Replayed::Refused)]);
     }
     let fields = context.map(node, "a `replay`")?;
-    let confirmed = fields.required("confirmed", Context::count);
+    let single = fields.at_most_one(&fields.present(&["confirmed", "kept"]));
+    let asked = match fields.entry("kept") {
+        Some(_) => fields.required("kept", Context::count).map(Replayed::Kept),
+        None => fields.required("confirmed", Context::count).map(Replayed::Confirmed),
+    };
     fields.finish();
-    confirmed.map(Replayed::Confirmed)
+    single.and(asked)
 }
 
 /// `true`, and nothing else: a check that is not wanted is left out.

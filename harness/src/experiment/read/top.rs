@@ -8,7 +8,7 @@ use schism_chaos::simulation::WorkPrices;
 
 use super::{checks, faults, sane};
 use crate::claim;
-use crate::experiment::{Control, Experiment, Load, Pace, Replay, Without};
+use crate::experiment::{Control, Experiment, Load, Pace, Replay, Split, Without};
 use crate::report::Verdict;
 use crate::topology;
 use crate::yaml::{Context, Node, Value};
@@ -91,8 +91,10 @@ fn read_replay(context: &Context, node: &Node, scope: &faults::Scope) -> Option<
     let fields = context.map(node, "a replay")?;
     let from = fields.required("from", |context, node| scope.selector(context, node));
     let to = fields.required("to", |context, node| scope.selector(context, node));
+    let words = [("coinbase", Split::Coinbase), ("alone", Split::Alone)];
+    let split = fields.optional("split", |context, node| context.word(node, "way to split coins", &words));
     fields.finish();
-    Some(Replay { from: from?, to: to? })
+    Some(Replay { from: from?, to: to?, split: split? })
 }
 
 fn read_pace(context: &Context, node: &Node) -> Option<Pace> {
