@@ -54,6 +54,8 @@ pub struct NodeCounters {
     pub failed: u64,
     /// Times it found its store damaged and rebuilt it.
     pub rebuilt: u64,
+    /// Seconds that processors have worked for it; 0 where that is not told from others' work.
+    pub processor_seconds: f64,
     /// How far its clock is from the true time, in seconds; negative is behind.
     pub clock_offset: f64,
 }

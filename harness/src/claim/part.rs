@@ -11,6 +11,7 @@ use super::double_spend::{self, Series};
 use super::{Point, What, arena, censorship, difficulty, eclipse, selfish, stale_blocks};
 use crate::backend::mutation::Mutation;
 use crate::experiment::Experiment;
+use crate::node::burden::processor_seconds;
 
 pub use super::censorship::Censored;
 pub use super::difficulty::Followed;
@@ -24,9 +25,6 @@ const TRIALS: u32 = 50;
 
 /// Restarts in a part: one book is poisoned for them all.
 const RESTARTS: u32 = 25;
-
-/// Of the times in `/proc`: the same on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A share of a point's trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,15 +70,6 @@ pub fn parts(what: &What, points: &[Point], seed: u64) -> Vec<Part> {
         })
     };
     points.iter().enumerate().flat_map(of_point).collect()
-}
-
-/// Seconds that a processor has worked on this process, its system calls included; a hundredth counts. 0 where the system
-/// does not say.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name before the parenthesis may hold spaces; of what follows the 12th and 13th are user and system time.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// Where the attacker gives up: where the point says, else where that misses less than one success in a thousand.

@@ -3,6 +3,7 @@
 //! It reads lines from its standard input, [`Instructions`] first and [`Order`]s after them, and says [`Word`]s on its
 //! standard output. It ends when its input does, and the kernel ends it when its supervisor is gone.
 
+pub mod burden;
 mod spawner;
 mod store;
 
@@ -196,7 +197,8 @@ impl Running {
             passed: self.gates.passed(),
             clock_offset: self.clock.offset_seconds(),
             ways: self.ways.as_ref().map(counted).unwrap_or_default(),
-            resident_bytes: resident_bytes(),
+            resident_bytes: burden::resident_bytes(),
+            processor_seconds: burden::processor_seconds(),
         }
     }
 }
@@ -254,12 +256,4 @@ fn say(word: &Word) {
         let mut out = io::stdout().lock();
         let _ = out.write_all(&line).and_then(|()| out.flush());
     }
-}
-
-/// Bytes of this process that are resident: the second figure of `/proc/self/statm`, in pages.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096);
-    pages * u64::try_from(page).unwrap_or(4_096)
 }

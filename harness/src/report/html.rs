@@ -141,7 +141,7 @@ fn nodes(results: &Results) -> String {
     if results.nodes.is_empty() {
         return String::new();
     }
-    let mut table = "<table><tr><th>node<th>role<th>state<th>height<th>tip<th>digest<th>peers<th>pool<th>mined<th>served<th>verified</tr>\n".to_owned();
+    let mut table = "<table><tr><th>node<th>role<th>state<th>height<th>tip<th>digest<th>peers<th>pool<th>mined<th>served<th>verified<th>processor</tr>\n".to_owned();
     for node in &results.nodes {
         let cells = [
             node.name.clone(),
@@ -155,6 +155,7 @@ fn nodes(results: &Results) -> String {
             node.mined.to_string(),
             node.bytes_served.to_string(),
             node.verifications.to_string(),
+            node.processor_seconds.map_or_else(String::new, |took| format!("{took:.1} s")),
         ];
         let cells: String = cells.iter().map(|cell| format!("<td>{}", escape(cell))).collect();
         let _ = writeln!(table, "<tr>{cells}</tr>");

@@ -3,6 +3,7 @@
 use super::Results;
 use super::claim::number;
 use super::spread::spreads;
+use super::text::processor_share;
 use crate::claim::judge::{Measurement, Row};
 
 /// A claim's rows and gate, or what each check saw; and the command that repeats it.
@@ -62,5 +63,5 @@ fn verdict(row: &Row) -> &'static str {
 
 fn checks(results: &Results) -> String {
     let told = results.checks.iter().map(|check| format!("- `{}`: {}\n", check.name, check.seen));
-    told.collect()
+    told.chain(processor_share(results).map(|share| format!("- processor: {share}\n"))).collect()
 }

@@ -285,6 +285,9 @@ pub struct NodeRow {
     pub bytes_served: u64,
     /// Signature checks it asked for.
     pub verifications: u64,
+    /// Seconds that processors have worked for it, where it has a process of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor_seconds: Option<f64>,
 }
 
 /// A node's best height from a moment on.

@@ -24,6 +24,7 @@ fn partition(verdict: Verdict) -> Results {
         mined: 7,
         bytes_served: 1_234_567,
         verifications: 99,
+        processor_seconds: Some(0.5),
     };
     let point = |at, node: &str, height| TimelinePoint { at, node: node.into(), height, tip: "ab".into() };
     let why = "miner-1 and miner-0 had different tips until the end".to_owned();

@@ -1,7 +1,7 @@
 //! Text: results for people, at the end of a run.
 
 use super::claim;
-use super::{Evidence, NodeRow, Requirement, RequirementState, Results, Verdict};
+use super::{Evidence, Requirement, RequirementState, Results, Verdict};
 
 /// Whether words are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub fn text(results: &Results, colour: Colour) -> String {
     requirements(out, "control", &results.controls, colour);
     if results.verdict != Verdict::Passed {
         violations(out, results, colour);
-        nodes(out, &results.nodes);
+        nodes(out, results);
     }
     line(out, "");
     if let Some(trace) = &results.trace {
@@ -125,6 +125,9 @@ fn measured(out: &mut String, results: &Results) {
         for_people(results.real_seconds)
     );
     row("time", time);
+    if let Some(share) = processor_share(results) {
+        row("processor", share);
+    }
     if let Some(late) = measured.frames_late {
         row("frames late by", format!("{:.1} ms on average", late * 1e3));
     }
@@ -184,29 +187,50 @@ fn violations(out: &mut String, results: &Results, colour: Colour) {
     }
 }
 
-fn nodes(out: &mut String, nodes: &[NodeRow]) {
+fn nodes(out: &mut String, results: &Results) {
+    let nodes = &results.nodes;
     if nodes.is_empty() {
         return;
     }
+    let counted = nodes.iter().any(|node| node.processor_seconds.is_some());
     let width = nodes.iter().map(|node| node.name.len()).max().unwrap_or(4).max(4);
     line(out, "");
     line(
         out,
         &format!(
-            "  {:<width$}  {:<11}  {:>6}  {:<12}  {:<12}  {:>5}  {:>5}",
-            "node", "state", "height", "tip", "digest", "peers", "pool"
+            "  {:<width$}  {:<11}  {:>6}  {:<12}  {:<12}  {:>5}  {:>5}{}",
+            "node",
+            "state",
+            "height",
+            "tip",
+            "digest",
+            "peers",
+            "pool",
+            if counted { "  processor" } else { "" }
         ),
     );
     for node in nodes {
         let (tip, digest) = (short(&node.tip), short(&node.digest));
+        let share = node.processor_seconds.map(|took| 100.0 * took / results.real_seconds.max(f64::EPSILON));
+        let share = share.map_or_else(String::new, |share| format!("  {share:>7.1} %"));
         line(
             out,
             &format!(
-                "  {:<width$}  {:<11}  {:>6}  {tip:<12}  {digest:<12}  {:>5}  {:>5}",
+                "  {:<width$}  {:<11}  {:>6}  {tip:<12}  {digest:<12}  {:>5}  {:>5}{share}",
                 node.name, node.state, node.height, node.peers, node.pool
             ),
         );
     }
+}
+
+/// How busy honest nodes kept the machine, where each has a process of its own.
+pub(super) fn processor_share(results: &Results) -> Option<String> {
+    let honest = results.nodes.iter().filter(|node| node.role != "adversary");
+    let shares: Vec<f64> =
+        honest.filter_map(|node| Some(100.0 * node.processor_seconds? / results.real_seconds)).collect();
+    let most = shares.iter().copied().reduce(f64::max)?;
+    let least = shares.iter().copied().fold(most, f64::min);
+    Some(format!("an honest node took {least:.1} to {most:.1} % of one"))
 }
 
 /// The end of a hash: the beginning is all zeros where work is shown.

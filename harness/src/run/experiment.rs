@@ -163,6 +163,7 @@ impl<'a, B: Backend> Play<'a, B> {
             let wake = self.wake(next_sample.min(deadline));
             self.run.step(wake).await?;
         }
+        self.run.cluster.count().await;
         self.run.sample().await
     }
 

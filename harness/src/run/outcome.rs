@@ -137,6 +137,7 @@ impl<B: Backend> Run<B> {
             mined: node.mined,
             bytes_served: self.measure.bytes_served(position),
             verifications: self.measure.verifications(position),
+            processor_seconds: Some(self.cluster.node_counters(position).processor_seconds).filter(|took| *took > 0.0),
         };
         view.nodes().iter().enumerate().map(row).collect()
     }

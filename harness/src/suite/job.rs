@@ -93,10 +93,13 @@ impl FromStr for Backend {
 }
 
 /// All runs of one file: every combination of its sweep under every seed, and where asked each of its controls under every
-/// seed, of the first combination alone.
+/// seed; of controls the first combination alone.
 pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> Result<Vec<Job>, Refusal> {
     let mut jobs = Vec::new();
-    let combinations = Experiment::load_combinations(file, &template.settings)?;
+    let mut combinations = Experiment::load_combinations(file, &template.settings)?;
+    if template.control.is_some() {
+        combinations.truncate(1);
+    }
     for combination in &combinations {
         let experiment = &combination.experiment;
         let first = experiment.seed;

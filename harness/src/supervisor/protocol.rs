@@ -272,6 +272,9 @@ pub struct Report {
     pub ways: Vec<(Ipv4Addr, Counted)>,
     /// Bytes of its memory that are resident.
     pub resident_bytes: u64,
+    /// Seconds that processors have worked on it.
+    #[serde(default)]
+    pub processor_seconds: f64,
 }
 
 /// A peer's address, the link from it and the link to it.

@@ -79,6 +79,7 @@ impl Host {
         self.counters.stops += 1;
         self.counters.touched += self.report.touched;
         self.counters.passed += self.report.passed;
+        self.counters.processor_seconds += self.report.processor_seconds;
         self.report = Report::default();
         self.past = self.links.clone();
     }
@@ -98,6 +99,7 @@ impl Host {
             words: self.attached.as_ref().map_or(0, Attached::words),
             touched: self.counters.touched + self.report.touched,
             passed: self.counters.passed + self.report.passed,
+            processor_seconds: self.counters.processor_seconds + self.report.processor_seconds,
             clock_offset: self.report.clock_offset,
             ..self.counters
         }

@@ -1,0 +1,35 @@
+//! A burden: what this process costs the machine, as the system counts it in `/proc`. 0 where it does not say.
+
+/// Of the times in `/proc`: the same on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Seconds that processors have worked on this process, its system calls included; a hundredth counts.
+pub fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name before the parenthesis may hold spaces; of what follows the 12th and 13th are user and system time.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// Bytes of this process that are resident: the second figure of `/proc/self/statm`, in pages.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096);
+    pages * u64::try_from(page).unwrap_or(4_096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_and_memory_are_counted() {
+        let before = processor_seconds();
+        let mut sum = 0_u64;
+        while processor_seconds() < before + 0.05 {
+            sum = (0..1_000_000).fold(sum, |sum, number: u64| std::hint::black_box(sum ^ number));
+        }
+        assert!(resident_bytes() > 1 << 20, "{sum}");
+    }
+}
