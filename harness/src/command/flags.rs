@@ -11,7 +11,7 @@ use super::{Speech, progress};
 use crate::backend::capability::Offer;
 use crate::interrupt::Interrupt;
 use crate::report::{self, Inconclusive, Results, Verdict};
-use crate::suite::{self, Backend, Job, worst};
+use crate::suite::{self, Backend, Job, RunFolder, worst};
 
 /// What a run is given besides its file.
 #[derive(Clone, Debug, Args)]
@@ -160,8 +160,7 @@ impl Flags {
             && !self.keep
             && results.verdict == Verdict::Passed
         {
-            // What is left over does no harm.
-            let _ = std::fs::remove_dir_all(folder);
+            RunFolder::at(folder).remove();
         }
     }
 

@@ -44,6 +44,23 @@ impl RunFolder {
         Self { path: path.to_owned() }
     }
 
+    /// Removes it, as well as that goes; `latest` points to the newest that is left.
+    pub fn remove(&self) {
+        let _ = fs::remove_dir_all(&self.path);
+        let Some(beside) = self.path.parent() else { return };
+        let latest = beside.join("latest");
+        if latest.exists() {
+            return;
+        }
+        let names = fs::read_dir(beside).into_iter().flatten().flatten();
+        let left = names.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name());
+        // Names begin with the time.
+        match left.max() {
+            Some(newest) => point(&latest, &newest.to_string_lossy()),
+            None => drop(fs::remove_file(&latest)),
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -166,5 +183,16 @@ mod tests {
             assert_eq!(latest, fs::canonicalize(folder.path()).unwrap());
         }
         assert_eq!(name(&RunFolder::create_at(runs.path(), "x", 8, "T").unwrap()), "T-8");
+    }
+
+    #[test]
+    fn latest_is_what_is_left() {
+        let runs = tempfile::tempdir().unwrap();
+        let [first, second] = ["T1", "T2"].map(|time| RunFolder::create_at(runs.path(), "x", 7, time).unwrap());
+        let latest = runs.path().join("x/latest");
+        second.remove();
+        assert_eq!(fs::canonicalize(&latest).unwrap(), fs::canonicalize(first.path()).unwrap());
+        first.remove();
+        assert!(fs::symlink_metadata(&latest).is_err());
     }
 }
