@@ -1,9 +1,11 @@
 //! Mutants: clusters of nodes with one thing wrong, each kept to see one check turn red. The same without it passes.
 
+mod defenceless;
 mod fickle;
 mod forgets_freed;
 mod forgets_undo;
 mod hardly_mines;
+mod keeps_the_first;
 mod last_seen;
 mod last_seen_merchant;
 mod mines_empty;
@@ -60,7 +62,12 @@ const ALL: &[Mutant] = &[
     mines_empty::FILLS_POOLS,
     hardly_mines::STANDS_STILL,
     hardly_mines::LEAVES_IT_TO_STRANGERS,
+    keeps_the_first::MUTANT,
 ];
+
+fn all() -> impl Iterator<Item = &'static Mutant> {
+    ALL.iter().chain(&defenceless::ALL)
+}
 
 /// One trial a mutant: red with it, green without.
 pub fn trials() -> Vec<Trial> {
@@ -74,16 +81,28 @@ pub fn trials() -> Vec<Trial> {
         })
         .with_kind("simulated")
     };
-    ALL.iter().map(told).collect()
+    all().map(told).collect()
 }
 
 /// Tells of the mutant this process was started for.
 pub fn in_this_process(word: &str) -> ExitCode {
+    if let Some(defence) = word.strip_prefix(defenceless::REFERENCE) {
+        return match defenceless::reference(defence) {
+            Ok(measured) => {
+                println!("{measured}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("{why}");
+                ExitCode::from(3)
+            }
+        };
+    }
     let (name, with) = match word.strip_prefix(WITHOUT) {
         Some(name) => (name, false),
         None => (word, true),
     };
-    let Some(mutant) = ALL.iter().find(|mutant| mutant.name == name) else {
+    let Some(mutant) = all().find(|mutant| mutant.name == name) else {
         eprintln!("no mutant is called {name}");
         return ExitCode::from(3);
     };

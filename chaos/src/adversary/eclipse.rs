@@ -8,6 +8,7 @@
 //! The adversary's own node is the victim's peer as well. While the attack lasts it hears of nobody else's blocks and
 //! transactions, so that its chain is what a victim that hears of nobody else takes for the chain.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +49,10 @@ pub const MOST_GROUPS: u32 = 64;
 /// See [`MOST_GROUPS`].
 pub const MOST_PER_GROUP: u32 = 250;
 
-/// Between two looks at whether the victim is connected.
+/// Between two looks at whether victims are connected, and so from a victim's crash to the first dial after it.
 const TICK: Duration = Duration::from_millis(500);
+/// Between two dials of a victim that has no room: the longest of waits that double.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// When who does not connect by itself looks.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -67,19 +70,16 @@ impl Eclipser {
         let (racing, begun) = watch::channel(false);
         let chance = &mut StdRng::seed_from_u64(means.chance);
         let identities: Vec<Keypair> = (0..how.addresses).map(|_| name(chance)).collect();
-        let place = |number: usize| {
-            let (group, host) = (number as u32 % how.groups, number as u32 / how.groups);
-            (group as u8, host as u8)
-        };
+        let places = places(how);
         let listed = identities.iter().enumerate().map(|(number, identity)| {
-            let (group, host) = place(number);
+            let (group, host) = places[number];
             (identity.public().to_peer_id(), (means.place)(group, host))
         });
         let catalogue: Catalogue = Arc::new(listed.collect());
         for (number, identity) in identities.into_iter().enumerate() {
             let peer = Peer {
                 means: means.clone(),
-                place: place(number),
+                place: places[number],
                 identity,
                 dials: (number as u32) < how.dials,
                 catalogue: catalogue.clone(),
@@ -90,6 +90,19 @@ impl Eclipser {
         }
         Self { leash, racing }
     }
+}
+
+/// The group of each address and its number in that. Who connects is a machine, costlier than an address: those stand two by two
+/// in the first groups, and the rest is spread over all.
+fn places(how: Eclipse) -> Vec<(u8, u8)> {
+    let mut taken = vec![0; how.groups as usize];
+    let place = |number: u32| {
+        let group = (if number < how.dials { number / 2 } else { number }) % how.groups;
+        let host = &mut taken[group as usize];
+        *host += 1;
+        (group as u8, *host - 1)
+    };
+    (0..how.addresses).map(place).collect()
 }
 
 impl Strategy for Eclipser {
@@ -144,6 +157,7 @@ impl Peer {
             let (group, host) = self.place;
             let mut rogue = Rogue::at(&self.means, &self.identity, group, host);
             let mut tick = Instant::now() + if self.dials { TICK } else { NEVER };
+            let mut refused = BTreeMap::new();
             loop {
                 tokio::select! {
                     biased;
@@ -155,13 +169,28 @@ impl Peer {
                         Ok(heard) => answer(&mut rogue, heard, &self.catalogue, &mut self.chance),
                         Err(_) => {
                             tick = Instant::now() + TICK;
-                            let absent = |target: &&(PeerId, _)| !rogue.connected().contains(&target.0);
-                            let absent: Vec<_> = self.means.targets.iter().filter(absent).cloned().collect();
-                            absent.iter().for_each(|target| rogue.dial(target));
+                            seek(&mut rogue, &self.means.targets, &mut refused);
                         }
                     },
                 }
             }
+        }
+    }
+}
+
+/// Dials the victims that it is not connected to, those who had no room ever more seldom.
+fn seek(rogue: &mut Rogue, targets: &[(PeerId, Multiaddr)], refused: &mut BTreeMap<PeerId, (Duration, Instant)>) {
+    for target in targets {
+        if rogue.connected().contains(&target.0) {
+            refused.remove(&target.0);
+            continue;
+        }
+        let now = Instant::now();
+        let (wait, next) = refused.entry(target.0).or_insert((TICK, now));
+        if *next <= now {
+            *next = now + *wait;
+            *wait = (2 * *wait).min(LONGEST_WAIT);
+            rogue.dial(target);
         }
     }
 }

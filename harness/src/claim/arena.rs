@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::{Amount, BlockHash, Transaction, Txid};
-use schism_chaos::adversary::{Adversary, Leash};
+use schism_chaos::adversary::Leash;
 use schism_chaos::selector::Role;
 use schism_chaos::simulation::Simulation;
 use schism_node::control::{Answer, Event, Question};
@@ -16,7 +16,7 @@ use schism_node::control::{Answer, Event, Question};
 use super::Point;
 use crate::backend::mutation::Mutation;
 use crate::backend::simulated::Simulated;
-use crate::backend::{Backend, Heard};
+use crate::backend::{Backend, Heard, Place};
 use crate::cluster::{Blueprint, Cluster};
 use crate::payments::Payments;
 use crate::topology::{NodePlan, Topology};
@@ -93,7 +93,7 @@ pub(super) struct Found {
 
 impl Arena {
     /// A cluster of this topology with everyone linked and at rest. The attacker has the share `share` of all hash power,
-    /// the other miners keep their proportions.
+    /// the other miners keep their proportions; `adjust` changes what nodes start from.
     ///
     /// # Errors
     /// When nodes do not start or find each other.
@@ -101,14 +101,13 @@ impl Arena {
         simulation: Simulation,
         topology: &Topology,
         Attack { kind, share, pace }: Attack,
-        adjust: impl FnOnce(Adversary) -> Adversary,
+        adjust: impl FnMut(&mut Place),
         mutation: Option<Arc<dyn Mutation>>,
     ) -> Result<Self, String> {
         let seed = simulation.settings().seed;
         let mut plan = topology.plan(seed);
         let is_attacker = |node: &NodePlan| node.adversary.is_some_and(|adversary| adversary.name() == kind);
         let attacker = plan.nodes.iter().position(is_attacker).ok_or("there is no such adversary in the topology")?;
-        plan.nodes[attacker].adversary = plan.nodes[attacker].adversary.map(adjust);
         let honest = plan.nodes.iter().map(|node| node.role != Role::Adversary).collect();
         let natural: f64 = plan.nodes.iter().map(|node| node.hashes_per_second).sum();
         let total = natural * pace;
@@ -120,7 +119,8 @@ impl Arena {
             };
         }
         let mut blueprint = Blueprint::of(topology, plan, seed, 1.0);
-        let take = |place: &mut crate::backend::Place| std::mem::take(&mut place.hashes_per_second);
+        blueprint.places.iter_mut().for_each(adjust);
+        let take = |place: &mut Place| std::mem::take(&mut place.hashes_per_second);
         let rates: Vec<f64> = blueprint.places.iter_mut().map(take).collect();
         let rules = blueprint.places[0].rules.clone();
         let nodes = rates.len();

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bitcoin::{BlockHash, Transaction};
-use schism_chaos::adversary::{Adversary, Censorship, Phase, Signal};
+use schism_chaos::adversary::{Adversary, Phase, Signal};
 use schism_chaos::simulation::Simulation;
 use schism_node::control::Event;
 use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, Attack};
 use super::double_spend::Tally;
+use crate::backend::Place;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 
@@ -69,9 +70,10 @@ pub(super) async fn hold(
     mutation: Option<Arc<dyn Mutation>>,
 ) -> Result<Tally, String> {
     let deficit = series.deficit;
-    let adjust = |adversary| match adversary {
-        Adversary::Censorship(how) => Adversary::Censorship(Censorship { deficit, ..how }),
-        other => other,
+    let adjust = |place: &mut Place| {
+        if let Some(Adversary::Censorship(how)) = &mut place.adversary {
+            how.deficit = deficit;
+        }
     };
     let attack = Attack { kind: "censorship", share: series.c, pace: 1.0 };
     let mut arena = Arena::build(simulation, &topology, attack, adjust, mutation).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schism_chaos::adversary::{Adversary, ClockLies, Stamps};
+use schism_chaos::adversary::{Adversary, Stamps};
 use schism_chaos::simulation::Simulation;
 use schism_node::chain::Difficulty;
 use schism_node::chain::work::expected_hashes;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, Attack};
 use super::double_spend::Tally;
+use crate::backend::Place;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 
@@ -65,12 +66,11 @@ pub(super) async fn follow(
     let (difficulty, interval) = (rules.difficulty, rules.interval);
     let (at_once, start) = warm_up(difficulty, interval);
     let mut stamps = Stamps::default();
-    let lie_from_the_start = |adversary| match adversary {
-        Adversary::ClockLies(how) => {
+    let lie_from_the_start = |place: &mut Place| {
+        if let Some(Adversary::ClockLies(how)) = &mut place.adversary {
             stamps = how.stamps;
-            Adversary::ClockLies(ClockLies { from_height: how.from_height.max(start + 1), ..how })
+            how.from_height = how.from_height.max(start + 1);
         }
-        other => other,
     };
     let attack = Attack { kind: "clock_lies", share: liars, pace: f64::from(1 << HEADROOM) };
     let mut arena = Arena::build(simulation, &topology, attack, lie_from_the_start, mutation).await?;

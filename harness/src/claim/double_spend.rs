@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, Txid};
-use schism_chaos::adversary::{Adversary, Phase, PrivateBranch, Signal};
+use schism_chaos::adversary::{Adversary, Phase, Signal};
 use schism_chaos::simulation::Simulation;
 use schism_node::control::{Answer, Event, Question};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use super::difficulty::Followed;
 use super::eclipse::Eclipsed;
 use super::selfish::Stretch;
 use super::stale_blocks::Propagation;
+use crate::backend::Place;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 
@@ -127,9 +128,10 @@ pub(super) async fn hold(
     mutation: Option<Arc<dyn Mutation>>,
 ) -> Result<Tally, String> {
     let deficit = series.deficit;
-    let adjust = |adversary| match adversary {
-        Adversary::PrivateBranch(how) => Adversary::PrivateBranch(PrivateBranch { deficit, ..how }),
-        other => other,
+    let adjust = |place: &mut Place| {
+        if let Some(Adversary::PrivateBranch(how)) = &mut place.adversary {
+            how.deficit = deficit;
+        }
     };
     let attack = Attack { kind: "private_branch", share: series.q, pace: series.pace };
     let mut arena = Arena::build(simulation, &topology, attack, adjust, mutation).await?;

@@ -64,6 +64,10 @@ pub struct Row {
     /// What nothing can be, and this is by more than chance: a bound, in words.
     #[serde(default)]
     pub beyond: Option<String>,
+    /// Whether it is held against the same without something, over the same seeds, which stands under `theory`: then `inside`
+    /// says whether it is less by more than chance.
+    #[serde(default)]
+    pub paired: bool,
     /// What it was computed from, by name.
     pub from: Vec<(String, f64)>,
 }
@@ -71,12 +75,18 @@ pub struct Row {
 /// What is asked of all rows that count.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// Rows that count.
+    /// Rows that count and have a theory.
     pub rows: u64,
     /// Of them those whose interval misses theory.
     pub outside: u64,
     /// How many may.
     pub allowed: u64,
+    /// Rows that are held against the same without something, all of which must be less.
+    #[serde(default)]
+    pub pairs: u64,
+    /// How many are.
+    #[serde(default)]
+    pub less: u64,
     /// The sum of squared deviations.
     pub chi_square: f64,
     /// The probability of as much by chance.
@@ -170,7 +180,9 @@ fn figure(name: &str, value: f64, unit: &str) -> Figure {
 }
 
 fn gate(rows: &[Row]) -> Gate {
-    let counted: Vec<&Row> = rows.iter().filter(|row| row.left_out.is_none()).collect();
+    let counting = rows.iter().filter(|row| row.left_out.is_none());
+    let (paired, counted): (Vec<&Row>, Vec<&Row>) = counting.partition(|row| row.paired);
+    let (pairs, less) = (paired.len() as u64, paired.iter().filter(|row| row.inside).count() as u64);
     let deviations: Vec<f64> = counted.iter().filter_map(|row| row.deviations).collect();
     let degrees = deviations.len() as u32;
     let chi_square: f64 = deviations.iter().map(|z| z * z).sum();
@@ -183,10 +195,12 @@ fn gate(rows: &[Row]) -> Gate {
         rows: counted.len() as u64,
         outside,
         allowed,
+        pairs,
+        less,
         chi_square,
         p,
         smallest_error: smallest_error(&counted),
-        holds: certain && outside <= allowed && p > 1.0 - CONFIDENCE,
+        holds: certain && less == pairs && outside <= allowed && p > 1.0 - CONFIDENCE,
     }
 }
 
@@ -217,20 +231,25 @@ fn verdict(rows: &[Row], gate: &Gate, whole: &Tally) -> (Verdict, Option<String>
     if let Some((row, beyond)) = rows.iter().find_map(|row| Some((row, row.beyond.as_ref()?))) {
         return (Verdict::Refuted, Some(format!("{} is {:.4}, which is beyond {beyond}", row.what, row.measured)));
     }
-    if gate.rows == 0 {
+    if gate.rows + gate.pairs == 0 {
         let why = rows.iter().find_map(|row| row.left_out.clone()).unwrap_or_else(|| "there are none".into());
         return (Verdict::Inconclusive, Some(format!("no point has the power to say anything: {why}")));
     }
     if gate.holds {
         return (Verdict::Passed, None);
     }
-    let counted = rows.iter().filter(|row| row.left_out.is_none());
-    let far = |row: &Row| row.deviations.map_or(if row.inside { 0.0 } else { f64::INFINITY }, f64::abs);
-    let worst = counted.max_by(|a, b| far(a).total_cmp(&far(b)));
-    let worst = worst.map_or_else(String::new, |row| {
+    let counted = || rows.iter().filter(|row| row.left_out.is_none());
+    let place = |row: &Row| {
         let at: Vec<String> = row.at.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        format!("; at {} {} is {:.4} and theory says {:.4}", at.join(", "), row.what, row.measured, row.theory)
-    });
+        format!("at {} {} is {:.4}", at.join(", "), row.what, row.measured)
+    };
+    if let Some(row) = counted().find(|row| row.paired && !row.inside) {
+        let why = format!("{}, which is not less than without it, {:.4}, by more than chance", place(row), row.theory);
+        return (Verdict::Refuted, Some(why));
+    }
+    let far = |row: &Row| row.deviations.map_or(if row.inside { 0.0 } else { f64::INFINITY }, f64::abs);
+    let worst = counted().filter(|row| !row.paired).max_by(|a, b| far(a).total_cmp(&far(b)));
+    let worst = worst.map_or_else(String::new, |row| format!("; {} and theory says {:.4}", place(row), row.theory));
     let why = format!(
         "{} of {} points lie outside of their intervals, where {} may, and the pooled chi-square of {:.1} has p = {:.2e}{worst}",
         gate.outside, gate.rows, gate.allowed, gate.chi_square, gate.p

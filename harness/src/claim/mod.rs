@@ -67,8 +67,8 @@ pub enum What {
     /// A node that starts anew chooses nobody but the attacker as often as draws from its book say, and less often with each
     /// defence.
     Eclipse {
-        /// Who starts anew.
-        victim: String,
+        /// The group of those who start anew.
+        victims: String,
     },
     /// Two blocks are found at as many heights as the measured spread of blocks foretells.
     StaleBlocks,

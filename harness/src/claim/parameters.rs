@@ -65,8 +65,8 @@ const CENSORSHIP: [Parameter; 5] = [
     TRIALS,
 ];
 
-const ECLIPSE: [Parameter; 8] = [
-    number("slots", (1.0, 64.0), "Outbound peers that each node seeks."),
+const ECLIPSE: [Parameter; 9] = [
+    number("slots", (1.0, 64.0), "Outbound peers that each victim seeks."),
     number("addresses", (1.0, 16_000.0), "Addresses that the attacker listens at."),
     number(
         "defences",
@@ -76,16 +76,17 @@ const ECLIPSE: [Parameter; 8] = [
     place(
         "minutes",
         (0.1, 10_000.0),
-        "Minutes that the attacker has before the victim starts anew; 20 where nothing is said.",
+        "Minutes that the attacker has before restarts are looked at; 10 where nothing is said.",
     ),
-    number("down", (0.0, 1.0), "Whether the honest peers that the victim had dialled are down by then."),
+    number("crashes", (0.0, 1_000.0), "Times that victims crash and start anew meanwhile, evenly spread."),
+    number("down", (0.0, 1.0), "Whether the honest peers that victims had dialled are down by then."),
     place("q", (0.0, 0.99), "The attacker's share of all hash power, where a merchant is paid."),
     number(
         "confirmations",
         (1.0, 30.0),
-        "Blocks on a payment to the victim after which it hands over; it is no merchant where this is not said.",
+        "Blocks on a payment to a victim after which it hands over; it is no merchant where this is not said.",
     ),
-    amount("trials", (1.0, 1e6), "Restarts of the victim."),
+    amount("trials", (1.0, 1e6), "Restarts that are looked at, of all victims together."),
 ];
 
 const STALE_BLOCKS: [Parameter; 3] =

@@ -16,15 +16,15 @@ use crate::node::burden::processor_seconds;
 pub use super::censorship::Censored;
 pub use super::difficulty::Followed;
 pub use super::double_spend::Tally;
-pub use super::eclipse::Eclipsed;
+pub use super::eclipse::{Drawn, Eclipsed};
 pub use super::selfish::Stretch;
 pub use super::stale_blocks::Propagation;
 
 /// Trials in a part: a simulation takes a moment to start, and no longer than ten of them.
 const TRIALS: u32 = 50;
 
-/// Restarts in a part: one book is poisoned for them all.
-const RESTARTS: u32 = 25;
+/// Restarts in a part: its books are poisoned once.
+const RESTARTS: u32 = 120;
 
 /// A share of a point's trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,9 +128,8 @@ pub fn hold(
             let series = difficulty::Series { power: value("power"), liars: value("liars"), blocks: part.trials };
             simulate(settings, move |simulation| difficulty::follow(simulation, topology, series, mutation))
         }
-        What::Eclipse { victim } => {
-            eclipse::arrange(&mut topology, point);
-            let series = eclipse::Series::at(point, part.trials, victim);
+        What::Eclipse { victims } => {
+            let series = eclipse::Series::at(point, part.trials, victims);
             simulate(settings, move |simulation| eclipse::hold(simulation, topology, series, mutation))
         }
         What::StaleBlocks => {

@@ -1,5 +1,7 @@
 //! Reading a claim from a tree, and printing it.
 
+use std::collections::BTreeSet;
+
 use super::parameters::Parameter;
 use super::{Claim, Point, What};
 use crate::known::Known;
@@ -8,7 +10,7 @@ use crate::topology::{print_difficulty, read_difficulty};
 use crate::yaml::{Context, Node, Printed, Value, list, map, text};
 
 /// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
-pub(crate) const SHORT: [&str; 22] = [
+pub(crate) const SHORT: [&str; 23] = [
     "profile",
     "q",
     "confirmations",
@@ -30,6 +32,7 @@ pub(crate) const SHORT: [&str; 22] = [
     "addresses",
     "defences",
     "minutes",
+    "crashes",
     "down",
 ];
 
@@ -120,17 +123,22 @@ fn read_censorship(context: &Context, node: &Node, known: Option<&Known>) -> Opt
 
 fn read_eclipse(context: &Context, node: &Node, known: Option<&Known>) -> Option<What> {
     let fields = context.map(node, "a claim about eclipses")?;
-    let victim = fields.required("victim", |context, node| read_node(context, node, known));
+    let victims =
+        fields.required("victims", |context, node| read_name(context, node, "group", known.map(|known| &known.groups)));
     fields.finish();
-    Some(What::Eclipse { victim: victim? })
+    Some(What::Eclipse { victims: victims? })
 }
 
-/// The name of a node, which must be one where it is known which there are.
 fn read_node(context: &Context, node: &Node, known: Option<&Known>) -> Option<String> {
+    read_name(context, node, "node", known.map(|known| &known.nodes))
+}
+
+/// A name of this kind, which must be one where it is known which there are.
+fn read_name(context: &Context, node: &Node, kind: &str, known: Option<&BTreeSet<String>>) -> Option<String> {
     let name = context.text(node)?;
     match known {
-        Some(known) if !known.nodes.contains(&name) => {
-            context.unknown(node.at, "node", &name, known.nodes.iter().map(String::as_str));
+        Some(known) if !known.contains(&name) => {
+            context.unknown(node.at, kind, &name, known.iter().map(String::as_str));
             None
         }
         _ => Some(name),
@@ -180,7 +188,7 @@ pub(crate) fn print(claim: &Claim) -> Printed {
         }
         What::Difficulty { law } => map([("law", Some(print_difficulty(*law)))]),
         What::Selfish | What::StaleBlocks => map([]),
-        What::Eclipse { victim } => map([("victim", Some(text(victim)))]),
+        What::Eclipse { victims } => map([("victims", Some(text(victims)))]),
         What::Censorship { orphaning, witness } => {
             map([("orphaning", Some((*orphaning).into())), ("witness", Some(text(witness)))])
         }

@@ -45,7 +45,7 @@ pub(super) async fn mine(
     mutation: Option<Arc<dyn Mutation>>,
 ) -> Result<Tally, String> {
     let attack = Attack { kind: "selfish", share: alpha, pace: 1.0 };
-    let mut arena = Arena::build(simulation, &topology, attack, |adversary| adversary, mutation).await?;
+    let mut arena = Arena::build(simulation, &topology, attack, |_| {}, mutation).await?;
     arena.mine_with(|_| true);
     while arena.blocks_found() < u64::from(blocks) {
         let deadline = arena.now() + arena.interval() * LONGEST_WAIT;

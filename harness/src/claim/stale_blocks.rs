@@ -56,7 +56,7 @@ pub(super) async fn mine(
     topology.link.jitter = Duration::ZERO;
     let share = topology.plan(0).nodes.iter().find(|node| node.adversary.is_some()).map_or(0.0, |node| node.hash_share);
     let attack = Attack { kind: "selfish", share, pace: 1.0 };
-    let mut arena = Arena::build(simulation, &topology, attack, |adversary| adversary, mutation).await?;
+    let mut arena = Arena::build(simulation, &topology, attack, |_| {}, mutation).await?;
     let shares = arena.shares();
     arena.mine_with(|_| true);
     let mut waiting: BTreeMap<BlockHash, Spread> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::judge::judge;
-use super::part::{Stretch, Tally, parts};
+use super::part::{Drawn, Eclipsed, Stretch, Tally, parts};
 use super::{Claim, What};
 use crate::experiment::Experiment;
 use crate::report::Verdict;
@@ -192,4 +192,43 @@ fn the_gate_tells_selfish_mining_from_honest_mining_and_from_more_than_anyone_ca
     let (refuted, why, _) = verdict(|alpha| optimum(alpha, 0.0) + 0.05, stale_share);
     assert_eq!(refuted, Verdict::Refuted);
     assert!(why.is_some_and(|why| why.contains("beyond what the best strategy earns")));
+}
+
+/// Two points of twelve books each: one that is eclipsed in `before` of ten restarts, and one with a defence.
+fn books(before: [u64; 12], after: [u64; 12]) -> Vec<Tally> {
+    let drawn = |outbound| Drawn { restarts: 10, outbound, inbound: outbound, whole: outbound };
+    let tally = |hits: [u64; 12]| Tally {
+        eclipsed: Eclipsed { books: hits.map(drawn).to_vec(), foretold: 60.0, ..Eclipsed::default() },
+        ..Tally::default()
+    };
+    vec![tally(before), tally(after)]
+}
+
+#[test]
+fn a_defence_must_help_over_books_and_not_over_restarts() {
+    let mut claim = of("eclipse.yaml", &["profile=control"]);
+    claim.points.iter_mut().for_each(|(_, points)| points.truncate(2));
+    let usual = [5; 12];
+    let verdict = |before, after| judge(&claim, &books(before, after));
+    let (passed, _, measurement) = verdict(usual, [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]);
+    assert_eq!((passed, measurement.gate.pairs, measurement.gate.less), (Verdict::Passed, 1, 1));
+    // Of 120 restarts 20 fewer, all of them with two books: that is two books, and chance.
+    let (refuted, why, _) = verdict(usual, [0, 0, 5, 5, 5, 5, 5, 5, 5, 5, 5, 0]);
+    assert_eq!(refuted, Verdict::Refuted);
+    assert!(why.is_some_and(|why| why.contains("not less than without it")));
+    assert_eq!(verdict(usual, usual).0, Verdict::Refuted);
+    assert_eq!(verdict(usual, [6; 12]).0, Verdict::Refuted);
+}
+
+#[test]
+fn a_handful_of_books_says_nothing_of_a_defence() {
+    let mut claim = of("eclipse.yaml", &["profile=control"]);
+    claim.points.iter_mut().for_each(|(_, points)| points.truncate(2));
+    let few = |mut tallies: Vec<Tally>| {
+        tallies.iter_mut().for_each(|tally| tally.eclipsed.books.truncate(5));
+        tallies
+    };
+    let (_, _, measurement) = judge(&claim, &few(books([5; 12], [0; 12])));
+    assert_eq!(measurement.gate.pairs, 0);
+    assert!(measurement.rows.iter().any(|row| row.paired && row.left_out.is_some()));
 }

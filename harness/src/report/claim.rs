@@ -53,9 +53,12 @@ pub(super) fn write(out: &mut String, results: &Results, measurement: &Measureme
 }
 
 fn gate(out: &mut String, gate: &Gate) {
-    let Gate { rows, outside, allowed, chi_square, p, smallest_error, holds } = gate;
+    let Gate { rows, outside, allowed, pairs, less, chi_square, p, smallest_error, holds } = gate;
     let holds = if *holds { "holds" } else { "fails" };
     line(out, &format!("\n  the gate {holds}: {outside} of {rows} outside, {allowed} may be;"));
+    if *pairs > 0 {
+        line(out, &format!("  {less} of {pairs} less than without what they have (which stands under theory);"));
+    }
     line(out, &format!("  pooled chi-square {chi_square:.1}, p = {p:.3} (more than .001 is asked)"));
     if let Some(smallest_error) = smallest_error {
         line(out, &format!("  it would see an error of {smallest_error:.4} at every point in 99 of 100 runs"));
@@ -80,14 +83,14 @@ pub fn csv(measurement: &Measurement) -> String {
             names.push(name);
         }
     }
-    let fixed = "what,measured,low,high,theory,deviations,inside,left_out";
+    let fixed = "what,measured,low,high,theory,deviations,inside,paired,left_out";
     let mut page = format!("{fixed},{}\n", names.join(","));
     for row in &measurement.rows {
         let deviations = row.deviations.map_or_else(String::new, |z| z.to_string());
         let left_out = row.left_out.as_deref().unwrap_or_default().replace('"', "'");
         page += &format!(
-            "{},{},{},{},{},{deviations},{},\"{left_out}\"",
-            row.what, row.measured, row.interval.0, row.interval.1, row.theory, row.inside
+            "{},{},{},{},{},{deviations},{},{},\"{left_out}\"",
+            row.what, row.measured, row.interval.0, row.interval.1, row.theory, row.inside, row.paired
         );
         for name in &names {
             let value = row.at.iter().chain(&row.from).find(|(known, _)| known == name);

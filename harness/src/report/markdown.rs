@@ -36,28 +36,35 @@ fn claim(measurement: &Measurement) -> String {
             number(row.measured),
             number(low),
             number(high),
-            number(row.theory),
+            if row.paired { format!("without: {}", number(row.theory)) } else { number(row.theory) },
             verdict(row),
         );
     }
     let gate = &measurement.gate;
     page += &format!(
-        "\n{} of {} rows that count lie outside of their intervals, where {} may; pooled χ² {:.1}, p = {:.3}: the gate {}.\n",
+        "\n{} of {} rows that count lie outside of their intervals, where {} may; pooled χ² {:.1}, p = {:.3}{}: the gate {}.\n",
         gate.outside,
         gate.rows,
         gate.allowed,
         gate.chi_square.abs(),
         gate.p,
+        if gate.pairs > 0 {
+            format!("; {} of {} rows are less than without what they have", gate.less, gate.pairs)
+        } else {
+            String::new()
+        },
         if gate.holds { "holds" } else { "fails" },
     );
     page
 }
 
 fn verdict(row: &Row) -> &'static str {
-    match (&row.left_out, row.inside) {
-        (Some(_), _) => "does not count",
-        (None, true) => "inside",
-        (None, false) => "outside",
+    match (&row.left_out, row.paired, row.inside) {
+        (Some(_), ..) => "does not count",
+        (None, false, true) => "inside",
+        (None, false, false) => "outside",
+        (None, true, true) => "less than without",
+        (None, true, false) => "not less than without",
     }
 }
 

@@ -77,8 +77,8 @@ struct Selfish {}
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Eclipse {
-    /// The node that starts anew.
-    victim: String,
+    /// The group of nodes that start anew.
+    victims: String,
 }
 
 #[derive(JsonSchema)]
@@ -154,15 +154,17 @@ struct Point {
     power: Option<f64>,
     /// Of all hash power, the share that lies about the time.
     liars: Option<f64>,
-    /// Outbound peers that each node seeks.
+    /// Outbound peers that each victim seeks.
     slots: Option<u32>,
     /// Addresses that the attacker listens at.
     addresses: Option<u32>,
     /// Which defences are on, added up: buckets 1, anchors 2, feelers 4, try_before_evict 8, protect_inbound 16.
     defences: Option<u32>,
-    /// Minutes that the attacker has before the victim starts anew.
+    /// Minutes that the attacker has before victims are looked at.
     minutes: Option<f64>,
-    /// Whether the honest peers that the victim had dialled are down by then.
+    /// Times that victims crash and start anew meanwhile.
+    crashes: Option<u32>,
+    /// Whether the honest peers that victims had dialled are down by then.
     down: Option<u32>,
     /// The selfish miner's share of all hash power.
     alpha: Option<f64>,

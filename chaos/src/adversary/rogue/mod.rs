@@ -50,6 +50,10 @@ pub struct Means {
     pub purse: SecretKey,
 }
 
+/// Between two looks of gossip at whom it tells: as nodes have it, and for those who have nothing to tell.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_secs(60 * 60);
+
 /// A name that nobody has heard of.
 pub(super) fn name(chance: &mut StdRng) -> Keypair {
     let mut secret = [0; 32];
@@ -94,28 +98,29 @@ struct Behaviour {
 impl Rogue {
     /// A rogue that knows nobody yet; it lives at `means`' node and is known by this name.
     pub(super) fn of(means: &Means, identity: &Keypair) -> Self {
-        Self::with(means, identity, (means.transport)(identity), codec::Raw::default())
+        Self::with(means, identity, (means.transport)(identity), codec::Raw::default(), HEARTBEAT)
     }
 
     /// The same, and it never reads what it is answered.
     pub(super) fn that_leaves_answers(means: &Means, identity: &Keypair) -> Self {
-        Self::with(means, identity, (means.transport)(identity), codec::Raw { leaves_answers: true })
+        Self::with(means, identity, (means.transport)(identity), codec::Raw { leaves_answers: true }, HEARTBEAT)
     }
 
-    /// A rogue that lives at an address of its own and listens there.
+    /// A rogue that lives at an address of its own and listens there. It has nothing to say: its gossip hardly stirs, since there
+    /// may be hundreds of them.
     pub(super) fn at(means: &Means, identity: &Keypair, group: u8, host: u8) -> Self {
         let transport = (means.transport_at)(group, host, identity);
-        let mut rogue = Self::with(means, identity, transport, codec::Raw::default());
+        let mut rogue = Self::with(means, identity, transport, codec::Raw::default(), SELDOM);
         let _ = rogue.swarm.listen_on((means.place)(group, host)); // nobody reaches it where that cannot be
         rogue
     }
 
-    fn with(means: &Means, identity: &Keypair, transport: Transport, codec: codec::Raw) -> Self {
+    fn with(means: &Means, identity: &Keypair, transport: Transport, codec: codec::Raw, heartbeat: Duration) -> Self {
         let chain = chain_name(&means.rules.genesis.block_hash());
         let topics = ["blocks", "transactions"].map(|name| IdentTopic::new(format!("schism/{chain}/{name}")));
         let ask = StreamProtocol::try_from_owned(format!("/schism/{chain}/ask/1")).expect("it starts with a slash");
         let behaviour = Behaviour {
-            gossip: gossipsub(&chain, &topics),
+            gossip: gossipsub(&chain, &topics, heartbeat),
             asks: request_response::Behaviour::with_codec(
                 codec,
                 [(ask, ProtocolSupport::Full)],
@@ -213,12 +218,13 @@ impl Rogue {
 }
 
 /// Gossip as nodes speak it, without what keeps them honest: nothing is judged, and equal bytes are said again.
-fn gossipsub(chain: &str, topics: &[IdentTopic]) -> gossipsub::Behaviour {
+fn gossipsub(chain: &str, topics: &[IdentTopic], heartbeat: Duration) -> gossipsub::Behaviour {
     let config = gossipsub::ConfigBuilder::default()
         .protocol_id(format!("/schism/{chain}/gossip/1.1.0"), Version::V1_1)
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(|message| gossipsub::MessageId::from(message.data.clone()))
         .duplicate_cache_time(Duration::from_nanos(1))
+        .heartbeat_interval(heartbeat)
         .max_transmit_size(64 << 20)
         .flood_publish(true)
         .connection_handler_queue_len(100_000)

@@ -33,6 +33,7 @@ fn waits(point: &Point, tally: &Tally) -> Vec<Row> {
             inside: (measured - theory).abs() <= half,
             left_out: None,
             beyond: None,
+            paired: false,
             from: named(&[("payments", first.len() as f64), ("standard_error", scatter / root)]),
         });
     }
@@ -75,6 +76,7 @@ fn share(what: &str, point: &Point, names: &[&str], (hits, count): (u64, u64), t
         left_out: (!certain && events < FEWEST_EVENTS)
             .then(|| format!("{events:.0} events are expected, which is fewer than {FEWEST_EVENTS}")),
         beyond: None,
+        paired: false,
         from: named(&[("hits", hits as f64), ("of", number)]),
     }
 }

@@ -57,6 +57,7 @@ fn row(point: &Point, what: &str, values: &[f64], expected: &[(f64, f64)]) -> Op
         inside: (measured - half..=measured + half).contains(&theory),
         left_out: None,
         beyond: None,
+        paired: false,
         from: named(&[("stretches", count), ("standard_error", scatter), ("standard_error_in_theory", error)]),
     })
 }

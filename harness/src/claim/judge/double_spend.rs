@@ -53,6 +53,7 @@ pub(super) fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
         inside: (interval.0 <= theory || successes == 0) && (theory <= interval.1 || successes == trials),
         left_out,
         beyond: None,
+        paired: false,
         from: from(&[
             ("successes", successes as f64),
             ("power", power),
@@ -75,6 +76,7 @@ pub(super) fn rows(table: Table, point: &Point, tally: &Tally) -> Vec<Row> {
             inside: interval.0 <= length.mean && length.mean <= interval.1,
             left_out: None,
             beyond: None,
+            paired: false,
             from: from(&[("standard_error", error), ("theory_deviation", length.deviation)]),
         });
     }

@@ -82,6 +82,7 @@ pub(super) fn rows(point: &Point, tally: &Tally) -> Vec<Row> {
             left_out: None,
             beyond: (what == "revenue share" && excess > BEYOND)
                 .then(|| format!("what the best strategy earns with a share of {alpha}, {most:.4}")),
+            paired: false,
             from: from(error),
         })
     };

@@ -28,6 +28,7 @@ pub(super) fn rows(point: &Point, tally: &Tally) -> Vec<Row> {
         left_out: (events < FEWEST_EVENTS)
             .then(|| format!("{events:.0} forks are expected, which is fewer than {FEWEST_EVENTS}")),
         beyond: None,
+        paired: false,
         from: named(&[("heights", heights), ("forks", forked), ("uninformed_seconds", uninformed)]),
     }]
 }
