@@ -17,9 +17,11 @@ use crate::backend::Place;
 use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 
-/// By how many doublings difficulty is raised above the chain's limit first, so that it has room to fall; blocks mined at once
-/// do that.
-const HEADROOM: u32 = 6;
+/// By how many doublings more than it will fall difficulty is raised above the chain's limit first; blocks mined at once do that.
+/// And how far a time warp has it fall, or lies that ASERT bears.
+const SPARE: u32 = 2;
+const WARPED: u32 = 4;
+const LATE: u32 = 0;
 /// By how many doublings a retarget rises at most in one period.
 const A_PERIOD: u32 = 2;
 /// Blocks at the interval before anything is measured: those mined at once were stamped ahead of the clock.
@@ -64,7 +66,8 @@ pub(super) async fn follow(
 ) -> Result<Tally, String> {
     let rules = topology.chain.rules(&[]);
     let (difficulty, interval) = (rules.difficulty, rules.interval);
-    let (at_once, start) = warm_up(difficulty, interval);
+    let headroom = headroom(difficulty, power, liars);
+    let (at_once, start) = warm_up(difficulty, interval, headroom);
     let mut stamps = Stamps::default();
     let lie_from_the_start = |place: &mut Place| {
         if let Some(Adversary::ClockLies(how)) = &mut place.adversary {
@@ -72,7 +75,7 @@ pub(super) async fn follow(
             how.from_height = how.from_height.max(start + 1);
         }
     };
-    let attack = Attack { kind: "clock_lies", share: liars, pace: f64::from(1 << HEADROOM) };
+    let attack = Attack { kind: "clock_lies", share: liars, pace: f64::from(1 << headroom) };
     let mut arena = Arena::build(simulation, &topology, attack, lie_from_the_start, mutation).await?;
     let witness = arena.honest().first().copied().ok_or("nobody in the topology is honest")?;
     arena.mine_at_once(witness, at_once);
@@ -97,17 +100,28 @@ pub(super) async fn follow(
     Ok(Tally { followed: vec![followed], blocks, virtual_seconds, ..Tally::default() })
 }
 
+/// Doublings above the chain's limit from which difficulty has room to fall: each is twice the hashing.
+fn headroom(difficulty: Difficulty, power: f64, liars: f64) -> u32 {
+    let leaves = (1.0 / power).log2().ceil().max(0.0) as u32;
+    let lies = match difficulty {
+        _ if liars == 0.0 => 0,
+        Difficulty::Retarget { .. } => WARPED,
+        Difficulty::Asert { .. } | Difficulty::Fixed => LATE,
+    };
+    SPARE + leaves + lies
+}
+
 /// Blocks mined at once to raise the difficulty, and the height from whose block on it is measured: of a retarget the last of
 /// a period.
-fn warm_up(difficulty: Difficulty, interval: Duration) -> (u32, u32) {
+fn warm_up(difficulty: Difficulty, interval: Duration, headroom: u32) -> (u32, u32) {
     match difficulty {
         Difficulty::Fixed => (1, SETTLING),
         Difficulty::Retarget { window } => {
-            let at_once = window * HEADROOM.div_ceil(A_PERIOD);
+            let at_once = window * headroom.div_ceil(A_PERIOD);
             (at_once, at_once + window * SETTLING.div_ceil(window) - 1)
         }
         Difficulty::Asert { half_life } => {
-            let at_once = (f64::from(HEADROOM) * half_life.as_secs_f64() / interval.as_secs_f64()).ceil() as u32;
+            let at_once = (f64::from(headroom) * half_life.as_secs_f64() / interval.as_secs_f64()).ceil() as u32;
             (at_once, at_once + SETTLING)
         }
     }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use bitcoin::consensus::encode::serialize;
-use bitcoin::hashes::{Hash, sha256d};
+use bitcoin::hashes::sha256::{self, HashEngine, Midstate};
+use bitcoin::hashes::{Hash, HashEngine as _, sha256d};
 use bitcoin::{Block, BlockHash, CompactTarget, ScriptBuf, Target, Transaction};
-use sha2::{Digest, Sha256};
 
 use crate::chain::{Refused, assemble, work};
 use crate::messages::Template;
+
+/// Bytes of a header that are hashed before those with the nonce: a block of SHA-256.
+const BEFORE_NONCE: usize = 64;
 
 /// Who mines, as a coinbase says it.
 #[derive(Clone, Debug)]
@@ -28,8 +31,8 @@ pub struct Work {
     signature: Signature,
     block: Block,
     target: Target,
-    /// SHA-256 of the header's first 64 bytes, which no nonce changes.
-    midstate: Sha256,
+    /// SHA-256 of the header's first bytes, which no nonce changes.
+    midstate: Midstate,
     /// The nonce to try next; beyond the last one the extranonce rolls.
     next_nonce: u64,
 }
@@ -77,8 +80,10 @@ impl Work {
         tail[4..8].copy_from_slice(&header.time.to_le_bytes());
         tail[8..12].copy_from_slice(&header.bits.to_consensus().to_le_bytes());
         tail[12..].copy_from_slice(&nonce.to_le_bytes());
-        let once = self.midstate.clone().chain_update(tail).finalize();
-        BlockHash::from_raw_hash(sha256d::Hash::from_byte_array(Sha256::digest(once).into()))
+        let (mut once, mut twice) = (HashEngine::from_midstate(self.midstate, BEFORE_NONCE), HashEngine::default());
+        once.input(&tail);
+        twice.input(sha256::Hash::from_engine(once).as_byte_array());
+        BlockHash::from_raw_hash(sha256d::Hash::from_byte_array(sha256::Hash::from_engine(twice).to_byte_array()))
     }
 
     fn roll(&mut self, time: u32) {
@@ -97,8 +102,10 @@ fn block_on(template: &Template, signature: &Signature, time: u32) -> Block {
     assemble::assemble(template.parent.hash, time.max(next.min_time), next.bits, coinbase, transactions)
 }
 
-fn midstate(block: &Block) -> Sha256 {
-    Sha256::new().chain_update(&serialize(&block.header)[..64])
+fn midstate(block: &Block) -> Midstate {
+    let mut engine = HashEngine::default();
+    engine.input(&serialize(&block.header)[..BEFORE_NONCE]);
+    engine.midstate()
 }
 
 #[cfg(test)]
