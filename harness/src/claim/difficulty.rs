@@ -1,6 +1,7 @@
 //! Difficulty: a stretch of mining at the interval, then hash power changes or miners begin to lie about the time, and so many
 //! blocks later it is measured how long they took and how much harder or easier the next one is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::{Arena, Attack};
 use super::double_spend::Tally;
-use crate::backend::Place;
 use crate::backend::mutation::Mutation;
+use crate::backend::{Heard, Place};
 use crate::topology::Topology;
 
 /// By how many doublings more than it will fall difficulty is raised above the chain's limit first; blocks mined at once do that.
@@ -79,14 +80,15 @@ pub(super) async fn follow(
     let mut arena = Arena::build(simulation, &topology, attack, lie_from_the_start, mutation).await?;
     let witness = arena.honest().first().copied().ok_or("nobody in the topology is honest")?;
     arena.mine_at_once(witness, at_once);
-    until(&mut arena, witness, at_once).await?;
+    let mut found = Found::default();
+    found.until(&mut arena, witness, at_once).await?;
     arena.mine_with(|_| true);
-    let began = until(&mut arena, witness, start).await?;
+    let began = found.until(&mut arena, witness, start).await?;
     arena.scale(power);
     arena.mine_with(|_| true);
-    let first = bits_found(&mut arena, start + 1).await?;
-    let ended = until(&mut arena, witness, start + blocks).await?;
-    let last = bits_found(&mut arena, start + blocks + 1).await?;
+    let first = found.bits(&mut arena, start + 1).await?;
+    let ended = found.until(&mut arena, witness, start + blocks).await?;
+    let last = found.bits(&mut arena, start + blocks + 1).await?;
     let hashes_per_second: f64 = arena.hashes_per_second();
     let followed = Followed {
         interval: interval.as_secs_f64(),
@@ -127,29 +129,41 @@ fn warm_up(difficulty: Difficulty, interval: Duration, headroom: u32) -> (u32, u
     }
 }
 
-/// Waits until a node's chain is this high; when that is.
-async fn until(arena: &mut Arena, node: usize, height: u32) -> Result<Duration, String> {
-    loop {
+/// The hashes that the first block found at each height was expected to take. The next block may be found before a node has
+/// heard of the one that is waited for.
+#[derive(Default)]
+struct Found(BTreeMap<u32, f64>);
+
+impl Found {
+    async fn next(&mut self, arena: &mut Arena) -> Result<Heard, String> {
         let deadline = arena.now() + arena.interval() * LONGEST_WAIT;
         let heard = arena.next(deadline).await.ok_or("nobody finds a block any more")?;
-        if let Event::TipChanged { ledger, .. } = &heard.event
-            && heard.node == node
-            && ledger.tip.height >= height
-        {
-            return Ok(heard.at);
+        if let Event::BlockMined { block, height } = &heard.event {
+            self.0.entry(*height).or_insert_with(|| expected_hashes(block.header.bits));
+        }
+        Ok(heard)
+    }
+
+    /// Waits until a node's chain is this high; when that is.
+    async fn until(&mut self, arena: &mut Arena, node: usize, height: u32) -> Result<Duration, String> {
+        loop {
+            let heard = self.next(arena).await?;
+            if let Event::TipChanged { ledger, .. } = &heard.event
+                && heard.node == node
+                && ledger.tip.height >= height
+            {
+                return Ok(heard.at);
+            }
         }
     }
-}
 
-/// Waits until a block of this height is found; the hashes it was expected to take.
-async fn bits_found(arena: &mut Arena, at: u32) -> Result<f64, String> {
-    loop {
-        let deadline = arena.now() + arena.interval() * LONGEST_WAIT;
-        let heard = arena.next(deadline).await.ok_or("nobody finds a block any more")?;
-        if let Event::BlockMined { block, height } = &heard.event
-            && *height == at
-        {
-            return Ok(expected_hashes(block.header.bits));
+    /// Waits until a block of this height is found; the hashes it was expected to take.
+    async fn bits(&mut self, arena: &mut Arena, height: u32) -> Result<f64, String> {
+        loop {
+            if let Some(hashes) = self.0.get(&height) {
+                return Ok(*hashes);
+            }
+            self.next(arena).await?;
         }
     }
 }
