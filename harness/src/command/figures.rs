@@ -45,6 +45,10 @@ pub(super) fn figures(arguments: &Arguments) -> miette::Result<i32> {
 /// What the latest run came to; where it is one of a sweep, what all of that came to that are kept.
 fn of_latest(folder: &Path) -> miette::Result<String> {
     let latest = Kept::read(folder)?.results;
+    if latest.claim.is_some() {
+        // It has all its points in one run.
+        return Ok(report::markdown(&latest));
+    }
     let mut names: Vec<PathBuf> = fs::read_dir(folder).into_diagnostic()?.flatten().map(|entry| entry.path()).collect();
     names.retain(|path| !path.ends_with("latest") && path.join("results.json").is_file());
     // Names begin with the time: what was run again counts as it was then.
