@@ -8,10 +8,12 @@
 //! While it races, the node's Ledger hears of no other's block and no other of its own. Once released it goes on
 //! mining on its branch, in the open, until the others follow it or it is too far behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bitcoin::{Block, BlockHash, OutPoint};
+use schism_node::chain::Tip;
+use schism_node::chain::assemble::said_height;
 use schism_node::messages::{Announced, Source, ToLedger, ToNetwork, Verdict};
 use schism_node::ring::Ring;
 use serde::{Deserialize, Serialize};
@@ -42,7 +44,7 @@ pub(super) struct PrivateBranches {
     how: PrivateBranch,
     leash: Leash,
     /// The tip that this node's Ledger last told of.
-    tip: Option<BlockHash>,
+    tip: Option<Tip>,
     secret: Secret,
     race: Option<Race>,
     /// Blocks of others that this node has only now taken in: everyone else knows them.
@@ -53,10 +55,11 @@ pub(super) struct PrivateBranches {
 struct Race {
     /// The branch, oldest first; once it is public, others may have made it longer.
     branch: Vec<Arc<Block>>,
-    /// Blocks of others by their height above the fork, which is here with 0.
-    public: BTreeMap<BlockHash, u32>,
+    /// The height it began at.
+    fork: u32,
+    /// How high others stand above the fork.
     best: u32,
-    /// The same in the order in which they came, for the day they are taken in.
+    /// Their blocks in the order in which they came, for the day they are taken in.
     held: Vec<Arc<Block>>,
     delivered: bool,
     released: bool,
@@ -73,7 +76,7 @@ impl PrivateBranches {
         self.secret.keep_spends(spends);
         self.race = Some(Race {
             branch: Vec::new(),
-            public: BTreeMap::from([(fork, 0)]),
+            fork: fork.height,
             best: 0,
             held: Vec::new(),
             delivered: false,
@@ -125,7 +128,7 @@ impl PrivateBranches {
     fn rest(&mut self, ring: &Ring) {
         let Some(race) = self.race.take() else { return };
         self.secret.drop_all();
-        self.stale_news = race.public.into_keys().collect();
+        self.stale_news = race.held.iter().map(|block| block.block_hash()).collect();
         for block in race.held {
             ring.ledger.tell(ToLedger::CheckBlock { block, source: Source::Own });
         }
@@ -134,19 +137,12 @@ impl PrivateBranches {
 }
 
 impl Race {
-    /// Holds a block of the others back. One whose parent is not known (it comes later) counts once that is.
+    /// Holds a block of the others back. It stands as high as it says itself: whoever goes by its parent waits for ever where
+    /// the parent was lost on the way, for nobody fetches what Ledger does not miss.
     fn hold(&mut self, block: Arc<Block>) {
+        let height = said_height(&block).unwrap_or(0);
+        self.best = self.best.max(height.saturating_sub(self.fork));
         self.held.push(block);
-        loop {
-            let news = self.held.iter().find_map(|block| {
-                let hash = block.block_hash();
-                let height = self.public.get(&block.header.prev_blockhash).map(|height| height + 1)?;
-                (!self.public.contains_key(&hash)).then_some((hash, height))
-            });
-            let Some((hash, height)) = news else { return };
-            self.public.insert(hash, height);
-            self.best = self.best.max(height);
-        }
     }
 }
 
@@ -173,7 +169,7 @@ impl Strategy for PrivateBranches {
 
     fn to_network(&mut self, message: ToNetwork, ring: &Ring) {
         match &message {
-            ToNetwork::TipChanged { change, .. } => self.tip = Some(change.tip.hash),
+            ToNetwork::TipChanged { change, .. } => self.tip = Some(change.tip),
             ToNetwork::Verdict { source: Source::Own, verdict: Verdict::Relay(Announced::Block(block)) }
                 if self.stale_news.contains(&block.block_hash()) =>
             {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use actix::{Actor, AsyncContext, Context, Handler};
 use bitcoin::block::{Header, Version};
 use bitcoin::hashes::Hash;
-use bitcoin::{Block, BlockHash, CompactTarget, TxMerkleNode, Work};
+use bitcoin::{Amount, Block, BlockHash, CompactTarget, ScriptBuf, TxMerkleNode, Work};
 use schism_node::chain::Tip;
+use schism_node::chain::assemble::coinbase;
 use schism_node::messages::{Announced, Next, Source, TipChange, ToLedger, ToMempool, ToMiner, ToNetwork, Verdict};
 use schism_node::ring::{Door, Ring};
 use schism_node::surroundings::Trace;
@@ -81,7 +82,7 @@ impl<S: Strategy> Scene<S> {
             miner: Door::of(address.clone(), Trace::default()),
             network: Door::of(address, Trace::default()),
         };
-        let genesis = block(BlockHash::all_zeros(), 0).block_hash();
+        let genesis = block(BlockHash::all_zeros(), 0, 0).block_hash();
         let mut scene = Self { strategy, ring, book, genesis };
         scene.tip(genesis, 0);
         scene
@@ -94,7 +95,7 @@ impl<S: Strategy> Scene<S> {
             min_time: 0,
             max_block_bytes: 0,
             fork_id: None,
-            subsidy: bitcoin::Amount::ZERO,
+            subsidy: Amount::ZERO,
         };
         let tip = Tip { hash, height, work: Work::from_be_bytes([0; 32]), time: 0 };
         let change = Arc::new(TipChange { tip, disconnected: Vec::new(), connected: Vec::new(), next });
@@ -103,7 +104,7 @@ impl<S: Strategy> Scene<S> {
 
     /// This node's miner finds a block and its ledger takes it for its tip.
     fn find(&mut self, parent: BlockHash, number: u32, height: u32) -> BlockHash {
-        let block = block(parent, number);
+        let block = block(parent, number, height);
         let hash = block.block_hash();
         self.strategy.to_ledger(ToLedger::CheckBlock { block: block.clone(), source: Source::Own }, &self.ring);
         let relay = Verdict::Relay(Announced::Block(block));
@@ -113,8 +114,8 @@ impl<S: Strategy> Scene<S> {
     }
 
     /// A block of somebody else arrives.
-    fn hear(&mut self, parent: BlockHash, number: u32) -> BlockHash {
-        let block = block(parent, number);
+    fn hear(&mut self, parent: BlockHash, number: u32, height: u32) -> BlockHash {
+        let block = block(parent, number, height);
         let hash = block.block_hash();
         let source = Source::Peer { peer: PeerId::random(), item: ItemId(1) };
         self.strategy.to_ledger(ToLedger::CheckBlock { block, source }, &self.ring);
@@ -130,7 +131,7 @@ impl<S: Strategy> Scene<S> {
 }
 
 /// A block that is told from others by its nonce.
-fn block(parent: BlockHash, number: u32) -> Arc<Block> {
+fn block(parent: BlockHash, number: u32, height: u32) -> Arc<Block> {
     let header = Header {
         version: Version::TWO,
         prev_blockhash: parent,
@@ -139,7 +140,7 @@ fn block(parent: BlockHash, number: u32) -> Arc<Block> {
         bits: CompactTarget::from_consensus(0x2000_ffff),
         nonce: number,
     };
-    Arc::new(Block { header, txdata: Vec::new() })
+    Arc::new(Block { header, txdata: vec![coinbase(height, &[], ScriptBuf::new(), Amount::ZERO)] })
 }
 
 fn racing(how: PrivateBranch) -> (Scene<PrivateBranches>, Leash) {
@@ -159,7 +160,7 @@ fn a_private_branch_is_told_once_the_payment_is_final_and_it_has_more_work() {
         let (mut scene, leash) = racing(PrivateBranch::default());
         let fork = scene.genesis;
         let ours = scene.find(fork, 10, 1);
-        let theirs = scene.hear(fork, 20);
+        let theirs = scene.hear(fork, 20, 1);
         assert_eq!(scene.said().await, ["tip 0", "ledger 10", "shelve"], "neither side hears of the other");
         scene.strategy.signal(Signal::Delivered { confirmations: 1 }, &scene.ring);
         assert_eq!(scene.said().await, [""; 0], "a tie wins nothing");
@@ -168,13 +169,13 @@ fn a_private_branch_is_told_once_the_payment_is_final_and_it_has_more_work() {
         assert_eq!(scene.said().await, ["ledger 11", "tell 10", "tip 1", "tell 11", "tell 11", "tip 2"]);
         assert_eq!(leash.phase(), Phase::Released);
         // In the open now; what others build on it is a part of it, what they build beside it is still held back.
-        let third = scene.hear(second, 21);
-        scene.hear(theirs, 22);
+        let third = scene.hear(second, 21, 3);
+        scene.hear(theirs, 22, 2);
         assert_eq!(scene.said().await, ["ledger 21", "shelve"]);
         assert_eq!((leash.deeds().branch, leash.deeds().public), (3, 2));
         scene.strategy.signal(Signal::Rest, &scene.ring);
         assert_eq!(scene.said().await, ["ledger 20", "ledger 22"]);
-        scene.hear(third, 23);
+        scene.hear(third, 23, 4);
         assert_eq!(scene.said().await, ["ledger 23"], "at rest it is as everyone");
     });
 }
@@ -184,12 +185,12 @@ fn a_private_branch_is_given_up_when_it_is_too_far_behind() {
     plays(async {
         let (mut scene, leash) = racing(PrivateBranch { deficit: 2, ..PrivateBranch::default() });
         let fork = scene.genesis;
-        // The second comes before its parent.
-        let first = block(fork, 20).block_hash();
-        scene.hear(first, 21);
-        assert_eq!(leash.deeds().public, 0);
-        scene.hear(fork, 20);
-        assert_eq!(scene.said().await, ["tip 0", "shelve", "shelve", "ledger 21", "ledger 20"]);
+        scene.hear(fork, 20, 1);
+        assert_eq!((leash.phase(), leash.deeds().public), (Phase::Racing, 1));
+        // The parent of the next was lost on the way, and nobody fetches it while the race lasts.
+        let lost = block(fork, 21, 1).block_hash();
+        scene.hear(lost, 22, 2);
+        assert_eq!(scene.said().await, ["tip 0", "shelve", "shelve", "ledger 20", "ledger 22"]);
         assert_eq!((leash.phase(), leash.deeds().given_up, leash.deeds().public), (Phase::Resting, 1, 2));
     });
 }
@@ -200,7 +201,7 @@ fn before_its_branch_is_told_what_others_build_on_the_fork_is_theirs() {
         let (mut scene, leash) = racing(PrivateBranch { lead: 0, ..PrivateBranch::default() });
         // The payment is final before its block has come here.
         scene.strategy.signal(Signal::Delivered { confirmations: 1 }, &scene.ring);
-        scene.hear(scene.genesis, 20);
+        scene.hear(scene.genesis, 20, 1);
         assert_eq!(scene.said().await, ["tip 0", "shelve"]);
         assert_eq!((leash.deeds().branch, leash.deeds().public, leash.deeds().released), (0, 1, 0));
     });
@@ -214,7 +215,7 @@ fn a_selfish_miner_tells_what_its_lead_asks_for() {
         let fork = scene.genesis;
         // One ahead: a tie. Then its own next block decides it, and is told at once.
         let a1 = scene.find(fork, 11, 1);
-        scene.hear(fork, 21);
+        scene.hear(fork, 21, 1);
         let a2 = scene.find(a1, 12, 2);
         assert_eq!(
             scene.said().await,
@@ -224,18 +225,18 @@ fn a_selfish_miner_tells_what_its_lead_asks_for() {
         // Two ahead: everything.
         let a3 = scene.find(a2, 13, 3);
         let a4 = scene.find(a3, 14, 4);
-        let b3 = scene.hear(a2, 23);
+        let b3 = scene.hear(a2, 23, 3);
         assert_eq!(scene.said().await, ["ledger 13", "ledger 14", "ledger 23", "tell 13", "tell 14", "tip 4"]);
         // Three ahead: one for each, until two are left.
         let a5 = scene.find(a4, 15, 5);
         let a6 = scene.find(a5, 16, 6);
         scene.find(a6, 17, 7);
-        let b5 = scene.hear(a4, 25);
-        scene.hear(b5, 26);
+        let b5 = scene.hear(a4, 25, 5);
+        scene.hear(b5, 26, 6);
         let said = scene.said().await;
         assert_eq!(said[3..], ["ledger 25", "tell 15", "ledger 26", "tell 16", "tell 17", "tip 7"]);
         // A block at a height that everyone is past changes nothing.
-        scene.hear(b3, 24);
+        scene.hear(b3, 24, 4);
         assert_eq!(scene.said().await, ["ledger 24"]);
         assert_eq!(leash.deeds().withheld, 6);
     });

@@ -67,6 +67,8 @@ pub fn work_all(
         let (number, part) = whose[errand];
         let brought = brought.map_err(|dead| format!("the worker died: {dead}"));
         let results = match &errands[errand] {
+            // Not measured: somebody wanted it to end.
+            Errand::Part(..) if brought.is_err() && interrupt.asked() => None,
             Errand::Part(..) => {
                 let results = measuring.take(number, part, brought.and_then(Brought::measured));
                 show(measuring.progress(&watch));

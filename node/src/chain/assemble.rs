@@ -31,6 +31,13 @@ pub fn coinbase(height: u32, extra: &[u8], payee: ScriptBuf, value: Amount) -> T
     }
 }
 
+/// The height that a block's coinbase begins with, which no rule checks.
+pub fn said_height(block: &Block) -> Option<u32> {
+    let input = block.txdata.first()?.input.first()?;
+    let first = input.script_sig.instructions().next()?.ok()?;
+    u32::try_from(first.script_num()?).ok()
+}
+
 /// A block of `coinbase` and `transactions`, with the merkle root and, where a transaction carries a witness, the
 /// coinbase's commitment to it. Its nonce is 0: [`super::header::grind`] finds the right one.
 pub fn assemble(
@@ -72,4 +79,23 @@ fn commit_to_witnesses(block: &mut Block) {
     let coinbase = &mut block.txdata[0];
     coinbase.input[0].witness = Witness::from_slice(&[nonce]);
     coinbase.output.push(TxOut { value: Amount::ZERO, script_pubkey: ScriptBuf::from(script) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coinbase_says_its_height_however_the_script_spells_it() {
+        let with = |transactions: Vec<Transaction>| {
+            let coinbase = coinbase(9, &[], ScriptBuf::new(), Amount::ZERO);
+            let block = assemble(BlockHash::all_zeros(), 0, CompactTarget::from_consensus(0), coinbase, []);
+            Block { txdata: transactions, ..block }
+        };
+        for height in [0, 1, 16, 17, 128, 70_000, i32::MAX as u32] {
+            let coinbase = coinbase(height, b"extra", ScriptBuf::new(), Amount::ZERO);
+            assert_eq!(said_height(&with(vec![coinbase])), Some(height));
+        }
+        assert_eq!(said_height(&with(Vec::new())), None);
+    }
 }

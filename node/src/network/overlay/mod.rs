@@ -117,7 +117,7 @@ impl Overlay {
             }
             kept.wait(now, patience);
         }
-        self.shape.disconnected(peer, now);
+        self.shape.disconnected(peer, now, patience);
     }
 
     /// A dial came to nothing.
@@ -125,7 +125,7 @@ impl Overlay {
         if let Some(kept) = self.kept.get_mut(&peer) {
             kept.wait(now, Duration::ZERO);
         }
-        self.shape.dial_failed(peer, now);
+        self.shape.dial_failed(peer, now, Duration::ZERO);
     }
 
     /// What to do now. To be asked about once a second.
