@@ -8,6 +8,7 @@ use schism_wire::PeerId;
 
 use super::Ledger;
 use super::beside::Beside;
+use super::reorganise::{Bodies, Body};
 use super::store::{Mark, StoreFailure};
 use super::tree::Id;
 use crate::bounds::HEADERS_PER_RESPONSE;
@@ -62,12 +63,15 @@ impl Ledger {
         if self.tree.has_body(id) {
             return Ok(Judged::new(Judgement::Refused(Refused::AlreadyKnown)));
         }
-        if let Err(reason) = block::check(&block, &self.rules.at(self.tree.height(id))) {
-            if reason.lasting() == Lasting::Forever {
-                self.mark(id, Mark::Invalid);
+        let txids = match block::check(&block, &self.rules.at(self.tree.height(id))) {
+            Ok(txids) => txids.into(),
+            Err(reason) => {
+                if reason.lasting() == Lasting::Forever {
+                    self.mark(id, Mark::Invalid);
+                }
+                return Ok(self.refuse_block(&block, reason, from));
             }
-            return Ok(self.refuse_block(&block, reason, from));
-        }
+        };
         if !self.tree.has_place_for_body(id) {
             return Ok(Judged::new(Judgement::Postponed));
         }
@@ -77,7 +81,7 @@ impl Ledger {
         let tip = self.tree.tip(id);
         let parent = block.header.prev_blockhash;
         let stored = Event::BlockStored { hash: tip.hash, parent, height: tip.height, work: tip.work, from };
-        let mut moved = self.follow_best()?;
+        let mut moved = self.follow_best(Bodies::from([(tip.hash, Body { block, txids })]))?;
         let on_the_way = moved.refused.iter().find(|(refused, _)| *refused == id);
         let judgement = match on_the_way {
             Some((_, reason)) => Judgement::Refused(reason.clone()),

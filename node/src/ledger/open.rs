@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bitcoin::BlockHash;
 
 use super::coins::Standing;
+use super::reorganise::Bodies;
 use super::store::{HeaderRecord, Mark, Step, Store, StoreFailure};
 use super::tree::{Id, Tree};
 use super::{Judgement, Ledger};
@@ -90,7 +91,7 @@ impl Ledger {
         let mut ledger =
             Self { rules, store, verifier, work, tree, standing, unwritten, unsynced: true, signature_checks: 0 };
         let (blocks, refused) = ledger.judge_unrecorded(now)?;
-        ledger.follow_best()?;
+        ledger.follow_best(Bodies::new())?;
         ledger.sync()?;
         let rebuilt = damage.map(|damage| Rebuilt { damage, blocks });
         let judged_anew = former.map(|from| JudgedAnew { from, blocks, refused });

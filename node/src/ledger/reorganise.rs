@@ -26,10 +26,11 @@ pub(super) struct Moved {
 impl Ledger {
     /// Goes to the best chain there is. On the way a heavier branch may turn out to hold an invalid block; then the
     /// next best is taken, which may be the one it came from. A crash anywhere opens at a tip of a valid chain.
-    pub(super) fn follow_best(&mut self) -> Result<Moved, StoreFailure> {
+    ///
+    /// `bodies` are those that need not be read again.
+    pub(super) fn follow_best(&mut self, mut bodies: Bodies) -> Result<Moved, StoreFailure> {
         let before = self.tree.active_tip();
         let mut refused = Vec::new();
-        let mut bodies = BTreeMap::new();
         loop {
             let (tip, best) = (self.tree.active_tip(), self.tree.best());
             if tip == best {
@@ -64,11 +65,11 @@ impl Ledger {
         let fork = self.tree.fork(from, to);
         let mut disconnected = Vec::new();
         for id in self.tree.path(fork, from).into_iter().rev() {
-            disconnected.push(self.body(id, bodies)?);
+            disconnected.push(self.body(id, bodies)?.block);
         }
         let mut connected = Vec::new();
         for id in self.tree.path(fork, to) {
-            connected.push(self.body(id, bodies)?);
+            connected.push(self.body(id, bodies)?.block);
         }
         Ok(TipChange { tip: self.tree.tip(to), disconnected, connected, next: self.next() })
     }
@@ -99,11 +100,10 @@ impl Ledger {
 
     /// A block whose body is here, and where it stands.
     pub(super) fn placed(&self, id: Id, bodies: &mut Bodies) -> Result<Placed, StoreFailure> {
-        let (block, parent) = (self.body(id, bodies)?, self.tree.parent(id));
+        let (body, parent) = (self.body(id, bodies)?, self.tree.parent(id));
         let under = self.tree.tip(parent);
         Ok(Placed {
-            txids: block.txdata.iter().map(Transaction::compute_txid).collect(),
-            block,
+            body,
             tip: self.tree.tip(id),
             under,
             median: median_time_past(under.height, &self.tree.pasts(parent)),
@@ -114,7 +114,7 @@ impl Ledger {
     pub(super) fn check(&self, placed: &Placed, coins: Coins<'_>, signatures: bool) -> Result<Found, Stopped> {
         let place = Place { rules: &self.rules, height: placed.tip.height, median: placed.median };
         let checkers = Checkers { verifier: self.verifier.as_ref(), work: self.work.as_ref() };
-        validate(&placed.block, &placed.txids, place, coins, signatures.then_some(checkers))
+        validate(&placed.body.block, &placed.body.txids, place, coins, signatures.then_some(checkers))
     }
 
     /// What undoes a block of the best chain.
@@ -123,25 +123,33 @@ impl Ledger {
         undo.ok_or_else(|| StoreFailure::new("disconnect a block", format!("no undo of {}", placed.tip.hash)))
     }
 
-    fn body(&self, id: Id, bodies: &mut Bodies) -> Result<Arc<Block>, StoreFailure> {
+    fn body(&self, id: Id, bodies: &mut Bodies) -> Result<Body, StoreFailure> {
         let hash = self.tree.hash(id);
-        if let Some(block) = bodies.get(&hash) {
-            return Ok(block.clone());
+        if let Some(body) = bodies.get(&hash) {
+            return Ok(body.clone());
         }
         let block = self.store.block(&hash)?;
         let block = block.ok_or_else(|| StoreFailure::new("read a block", format!("no body of {hash}")))?;
-        bodies.insert(hash, block.clone());
-        Ok(block)
+        let txids = block.txdata.iter().map(Transaction::compute_txid).collect();
+        let body = Body { block, txids };
+        bodies.insert(hash, body.clone());
+        Ok(body)
     }
 }
 
-/// Bodies read on the way.
-pub(super) type Bodies = BTreeMap<BlockHash, Arc<Block>>;
+/// Bodies at hand.
+pub(super) type Bodies = BTreeMap<BlockHash, Body>;
+
+/// A block, and the ids of its transactions.
+#[derive(Clone)]
+pub(super) struct Body {
+    pub(super) block: Arc<Block>,
+    pub(super) txids: Arc<[Txid]>,
+}
 
 /// A block, and where it stands.
 pub(super) struct Placed {
-    block: Arc<Block>,
-    txids: Vec<Txid>,
+    body: Body,
     tip: Tip,
     under: Tip,
     /// Median time of its parent and the ten before.
@@ -151,6 +159,6 @@ pub(super) struct Placed {
 impl Placed {
     /// What it changes, given the coins that its inputs spend.
     pub(super) fn change(&self, undo: Undo, rules: &Rules) -> Change {
-        Change::of(&self.block, &self.txids, self.tip, self.under, undo, rules)
+        Change::of(&self.body.block, &self.body.txids, self.tip, self.under, undo, rules)
     }
 }

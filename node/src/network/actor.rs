@@ -42,6 +42,8 @@ const PULSE: Duration = Duration::from_secs(1);
 const PULSES_PER_COMPARISON: u64 = 30;
 /// Pulses between two looks at whether the notes have to be written anew.
 const PULSES_PER_NOTES: u64 = 60;
+/// Pulses between two peers that are exchanged for others, while what is missing does not come.
+const PULSES_PER_EXCHANGE: u64 = 5;
 /// Things heard before the mailbox has its turn: verdicts make room for what is heard next.
 const HEARD_AT_ONCE: usize = 32;
 
@@ -167,6 +169,11 @@ impl Network {
         {
             self.sync.ask_headers(peer, None);
             self.reconcile.introduced(peer);
+        }
+        if self.pulses.is_multiple_of(PULSES_PER_EXCHANGE)
+            && let Some(peer) = self.sync.useless(now).find(|peer| self.overlay.chose(*peer))
+        {
+            self.wire.disconnect(peer, "makes room for a peer who may have what it did not give");
         }
         self.seek(now);
         if self.pulses.is_multiple_of(PULSES_PER_NOTES) {

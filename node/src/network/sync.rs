@@ -17,6 +17,8 @@ use bodies::Bodies;
 
 /// After a body that was no good, before another copy is asked for.
 const AGAIN: Duration = Duration::from_secs(1);
+/// A body that nobody has given for this long may be one that nobody here will give: twice what one peer may take.
+const STUCK: Duration = Duration::from_secs(2 * RESPONSE_SECONDS);
 
 /// Catching up with peers that know more.
 #[derive(Debug)]
@@ -103,6 +105,11 @@ impl Sync {
     pub fn anyone(&self, turn: u64) -> Option<PeerId> {
         let count = self.partners.len() as u64;
         self.partners.keys().nth(turn.checked_rem(count)? as usize).copied()
+    }
+
+    /// Who has not given what has been missing for long: another might. Whoever is among liars only would never catch up.
+    pub fn useless(&self, now: Duration) -> impl Iterator<Item = PeerId> + '_ {
+        self.bodies.lacked_for(STUCK, now)
     }
 
     /// What to ask now; `room` says how many more items of a peer would be let in to be judged.

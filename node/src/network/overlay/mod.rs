@@ -145,6 +145,11 @@ impl Overlay {
         moves
     }
 
+    /// Whether a peer is one that it chose itself, and for which another would do as well.
+    pub fn chose(&self, peer: PeerId) -> bool {
+        self.shape.chose(peer)
+    }
+
     /// Whom to dial first in the next life: those it chose itself and is connected to the longest.
     pub fn anchors(&self, peers: &Peers) -> Vec<Anchor> {
         self.shape.anchors(peers)

@@ -153,6 +153,10 @@ impl Unstructured {
         Some(Move::Dial { peer, addresses: peers.book().addresses(peer).to_vec() })
     }
 
+    pub(super) fn chose(&self, peer: PeerId) -> bool {
+        self.chosen.contains_key(&peer)
+    }
+
     /// Whom it chose and is connected to, the longest first.
     pub(super) fn anchors(&self, peers: &Peers) -> Vec<Anchor> {
         let mut up: Vec<_> = self.chosen.iter().filter(|(peer, _)| peers.is_connected(**peer)).collect();

@@ -17,6 +17,8 @@ pub(super) struct Bodies(Vec<Body>);
 struct Body {
     hash: BlockHash,
     stage: Stage,
+    /// When it was first sought.
+    since: Option<Duration>,
     /// Who did not have it, and when.
     lacked: BTreeMap<PeerId, Duration>,
 }
@@ -86,6 +88,13 @@ impl Bodies {
         }
     }
 
+    /// Who did not have the first body that has been sought for so long.
+    pub(super) fn lacked_for(&self, long: Duration, now: Duration) -> impl Iterator<Item = PeerId> + '_ {
+        let sought = |body: &&Body| body.since.is_some_and(|since| now.saturating_sub(since) >= long);
+        let missing = self.0.iter().find(|body| body.stage != Stage::Here && sought(body));
+        missing.into_iter().flat_map(|body| body.lacked.keys().copied())
+    }
+
     fn find(&mut self, hash: BlockHash) -> Option<&mut Body> {
         self.0.iter_mut().find(|body| body.hash == hash)
     }
@@ -104,6 +113,7 @@ impl Bodies {
         let spare = |peer: PeerId, partner: &Partner| BODIES_PER_PEER.min(room(peer)).saturating_sub(partner.in_flight);
         let mut left: usize = partners.iter().map(|(peer, partner)| spare(*peer, partner)).sum();
         for body in self.0.iter_mut().filter(|body| body.is_due(now)) {
+            body.since.get_or_insert(now);
             if left == 0 {
                 break;
             }
@@ -133,7 +143,7 @@ impl Bodies {
 
 impl Body {
     fn new(hash: BlockHash) -> Self {
-        Self { hash, stage: Stage::Wanted { from: Duration::ZERO }, lacked: BTreeMap::new() }
+        Self { hash, stage: Stage::Wanted { from: Duration::ZERO }, since: None, lacked: BTreeMap::new() }
     }
 
     fn is_due(&self, now: Duration) -> bool {

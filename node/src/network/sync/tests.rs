@@ -193,3 +193,23 @@ fn another_copy_of_a_bad_body_is_asked_for() {
     assert_eq!(bodies(&sync.next(START, |_| 16)), [], "Ledger may no longer want it");
     assert_eq!(bodies(&sync.next(AGAIN, |_| 16)).len(), 1);
 }
+
+#[test]
+fn who_does_not_give_what_has_long_been_missing_is_of_no_use() {
+    let (all, blocks) = (peers(2), blocks(1));
+    let mut sync = knowing(&all);
+    sync.want_bodies(hashes(&blocks));
+    for _ in &all {
+        let asked = bodies(&sync.next(START, |_| 16));
+        let (peer, hashes) = &asked[0];
+        sync.blocks_answered(*peer, hashes, Vec::new(), START).expect("nothing is no lie");
+        assert_eq!(sync.useless(START).count(), 0, "it may be on its way");
+    }
+    assert_eq!(sync.useless(STUCK).collect::<BTreeSet<_>>(), all.iter().copied().collect());
+    sync.disconnected(all[0]);
+    assert_eq!(sync.useless(STUCK).collect::<Vec<_>>(), all[1..]);
+    let later = STUCK + Duration::from_secs(LACKS_SECONDS);
+    let asked = bodies(&sync.next(later, |_| 16));
+    sync.blocks_answered(asked[0].0, &asked[0].1, blocks.clone(), later).expect("it was asked for");
+    assert_eq!(sync.useless(later).count(), 0, "it is here");
+}
