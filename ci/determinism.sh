@@ -39,7 +39,8 @@ load=$!
 kill "$load" 2>/dev/null || true
 load=""
 
-expected=$((seeds * (${#files[@]} + ${#attacks[@]})))
+planned() { "$release" test "$@" --list --no-controls --seeds "$seeds"; } # a sweep is several runs a seed
+expected="$({ planned "${files[@]}"; [ "${#attacks[@]}" -eq 0 ] || planned "${attacks[@]}" --set profile=control; } | wc -l)"
 ran="$(wc -l < "$work/dev")"
 if [ "$ran" -ne "$expected" ]; then
     echo "only $ran of $expected runs gave a trace" >&2
