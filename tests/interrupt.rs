@@ -22,6 +22,19 @@ always: { supply: exact }
 finally: { converged: { within: 100000 blocks, fresh_blocks: 100000 } }
 ";
 
+/// A claim whose two parts take an hour each.
+const PATIENT: &str = "\
+# Takes its time.
+topology:
+  name: three
+  chain: { interval: 1s, difficulty: fixed, halving: 10000000 }
+  groups:
+    attacker: { count: 1, role: adversary, hash_power: 30%, adversary: { kind: selfish } }
+    miner: { count: 2 }
+  overlay: mesh
+claim: { selfish: {}, points: { full: [{ alpha: 0.3, blocks: 1000000, stretches: 2 }] } }
+";
+
 /// A command that runs longer heeds no interrupt.
 const DEADLINE: Duration = Duration::from_secs(100);
 
@@ -38,6 +51,7 @@ pub fn trials() -> Vec<Trial> {
         }),
         trial("interrupted_a_suite_leaves_folders_and_no_workers", || several("test")),
         trial("interrupted_many_seeds_leave_folders_and_no_workers", || several("run")),
+        trial("interrupted_amid_a_claim_its_workers_end", claimed),
         trial("interrupted_twice_nothing_runs_on", twice),
     ]
 }
@@ -57,9 +71,13 @@ struct Started {
 
 impl Started {
     fn new(length: &str, words: &[&str]) -> Result<Self, Failed> {
+        Self::with(&ENDLESS.replace("LENGTH", length), words)
+    }
+
+    fn with(experiment: &str, words: &[&str]) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("endless.yaml");
-        fs::write(&file, ENDLESS.replace("LENGTH", length))?;
+        fs::write(&file, experiment)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
         command.arg(words[0]).arg(&file).args(&words[1..]).env("SCHISM_RUNS", folder.path().join("runs"));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -188,6 +206,19 @@ fn several(verb: &str) -> Result<(), Failed> {
     started.until_folders(2)?;
     started.press_ctrl_c()?;
     started.ended_well(2)
+}
+
+/// Two workers that measure parts of a claim, of which half is worth nothing.
+fn claimed() -> Result<(), Failed> {
+    let mut started = Started::with(PATIENT, &["run", "--jobs", "2"])?;
+    while started.processes().len() < 3 {
+        if let Some(status) = started.child.try_wait()? {
+            return Err(format!("the command ended by itself: {status}").into());
+        }
+        std::thread::yield_now();
+    }
+    started.press_ctrl_c()?;
+    started.ended_well(0)
 }
 
 /// A command whose workers stand still waits for them, until the second signal.

@@ -65,7 +65,7 @@ async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, Strin
     quiet.set_cut(|node| node % 2 == 0, true).await?;
     let cut = cut.elapsed();
     quiet.cluster.count().await;
-    let resident = quiet.cluster.backend().largest_resident();
+    let (resident, own) = quiet.cluster.backend().largest_resident();
     let (busy, all) = (processor_seconds() - processor, watch.elapsed().as_secs_f64());
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let nodes = nodes as usize;
@@ -74,6 +74,7 @@ async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, Strin
         Figure::of(nodes, "connected_s", connected.as_secs_f64(), "s"),
         Figure::of(nodes, "partition_ms", cut.as_secs_f64() * 1_000.0, "ms"),
         Figure::of(nodes, "mib_resident", mib(resident), "MiB"),
+        Figure::of(nodes, "mib_own", mib(own), "MiB in no file"),
         Figure::of(nodes, "harness_cpu_s", busy, "s"),
         Figure::of(nodes, "harness_cpu_share", busy / all, "of one core"),
         Figure::of(nodes, "harness_mib", mib(peak_bytes()), "MiB"),

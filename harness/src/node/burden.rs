@@ -11,12 +11,16 @@ pub fn processor_seconds() -> f64 {
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
-/// Bytes of this process that are resident: the second figure of `/proc/self/statm`, in pages.
-pub fn resident_bytes() -> u64 {
+/// Bytes of this process that are resident: all of them, and those that lie in no file. Pages of the executable are resident in
+/// every node and in memory once.
+pub fn resident_bytes() -> (u64, u64) {
+    // In pages: the whole size, what is resident, and of that what lies in files.
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    let mut pages = statm.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().unwrap_or(0));
+    let (resident, in_files) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096);
-    pages * u64::try_from(page).unwrap_or(4_096)
+    let page = u64::try_from(page).unwrap_or(4_096);
+    (resident * page, resident.saturating_sub(in_files) * page)
 }
 
 #[cfg(test)]
@@ -30,6 +34,7 @@ mod tests {
         while processor_seconds() < before + 0.05 {
             sum = (0..1_000_000).fold(sum, |sum, number: u64| std::hint::black_box(sum ^ number));
         }
-        assert!(resident_bytes() > 1 << 20, "{sum}");
+        let (resident, own) = resident_bytes();
+        assert!(1 << 16 < own && own < resident, "{own} of {resident} {sum}");
     }
 }

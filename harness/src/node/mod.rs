@@ -192,12 +192,14 @@ impl Running {
     }
 
     fn report(&self) -> Report {
+        let (resident_bytes, own_bytes) = burden::resident_bytes();
         Report {
             touched: self.gates.touched(),
             passed: self.gates.passed(),
             clock_offset: self.clock.offset_seconds(),
             ways: self.ways.as_ref().map(counted).unwrap_or_default(),
-            resident_bytes: burden::resident_bytes(),
+            resident_bytes,
+            own_bytes,
             processor_seconds: burden::processor_seconds(),
         }
     }

@@ -1,11 +1,10 @@
 //! A live cluster: an experiment whose schedule is whoever gives it orders, while it runs.
 
-use bitcoin::OutPoint;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use schism_chaos::effect::{Effect, Resolved};
+use bitcoin::OutPoint;
+use schism_chaos::effect::Resolved;
 use schism_chaos::fault::{CrashKind, Fault};
 use schism_chaos::progress::Progress;
 use schism_chaos::quantity::Length;
@@ -19,11 +18,13 @@ use super::Broken;
 use super::experiment::{Play, Refuses, fork_id};
 use super::replay::unspent;
 use crate::backend::Backend;
-use crate::checks::NodeView;
 use crate::cluster::State;
 use crate::experiment::{NEWCOMERS, newcomers};
-use crate::live::order::{FaultStatus, NodeStatus, Order, Status, Whereabouts};
+use crate::live::order::Order;
 use crate::yaml::{closest, one_of};
+use status::{tips, word};
+
+mod status;
 
 /// An order, and who waits for what becomes of it.
 pub struct Request {
@@ -333,64 +334,6 @@ impl<B: Backend> Play<'_, B> {
         }
     }
 
-    async fn status(&mut self) -> Result<Status, Broken> {
-        self.run.sample().await?;
-        let faults = self.in_force();
-        let states: Vec<State> =
-            (0..self.run.view().nodes().len()).map(|node| self.run.cluster().state(node)).collect();
-        let roles: Vec<_> = self.run.cluster().plan().nodes.iter().map(|node| node.role.to_string()).collect();
-        let (run, progress) = (&self.run, &self.progress);
-        let there = run.view().nodes().iter().enumerate().filter(|(place, _)| states[*place] != State::Absent);
-        let nodes = there.map(|(place, node): (usize, &NodeView)| {
-            let acting = progress.in_force().filter(|(_, resolved)| resolved.effects.iter().any(|e| e.touches(place)));
-            let answers = states[place] == State::Alive;
-            NodeStatus {
-                node: node.name.clone(),
-                role: roles[place].clone(),
-                state: word(states[place]).to_owned(),
-                height: node.ledger.as_ref().map(|ledger| ledger.tip.height),
-                tip: node.ledger.as_ref().map(|ledger| ledger.tip.hash),
-                peers: node.peers.as_ref().filter(|_| answers).map(|peers| peers.connected.len()),
-                mempool: node.pool.as_ref().filter(|_| answers).map(|pool| pool.transactions.len()),
-                mined: node.mined,
-                faults: acting.map(|(step, _)| step.name.clone()).collect(),
-            }
-        });
-        Ok(Status {
-            seconds: run.now().as_secs_f64(),
-            height: run.best_height(),
-            mined: run.view().mined(),
-            tips: tips(self),
-            nodes: nodes.collect(),
-            faults,
-            found: run.findings().iter().map(|finding| format!("{}: {}", finding.check, finding.what)).collect(),
-        })
-    }
-
-    fn whereabouts(&mut self) -> Vec<Whereabouts> {
-        let names: Vec<String> = self.run.cluster().plan().nodes.iter().map(|node| node.name.clone()).collect();
-        let backend = self.run.cluster().backend();
-        let each = names.into_iter().enumerate().map(|(place, node)| {
-            let (peer, address) = backend.whereabouts(place);
-            Whereabouts { node, peer, address }
-        });
-        each.collect()
-    }
-
-    fn in_force(&self) -> Vec<FaultStatus> {
-        let view = self.run.view();
-        let nodes = |effects: &[Effect]| {
-            let touched = (0..view.nodes().len()).filter(|&place| effects.iter().any(|effect| effect.touches(place)));
-            touched.map(|place| view.name(place).to_owned()).collect()
-        };
-        let all = self.progress.in_force().map(|(step, resolved)| FaultStatus {
-            name: step.name.clone(),
-            kind: step.fault.name().to_owned(),
-            nodes: nodes(&resolved.effects),
-        });
-        all.collect()
-    }
-
     fn place(&mut self, node: &str) -> Result<usize, Wrong> {
         let plan = self.run.cluster().plan();
         let names = || plan.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>();
@@ -419,12 +362,6 @@ impl From<Broken> for Wrong {
     }
 }
 
-/// Different best tips of the honest nodes that run.
-fn tips<B: Backend>(play: &Play<'_, B>) -> usize {
-    let view = play.run.view();
-    view.expected().map(|node| view.nodes()[node].tip).collect::<BTreeSet<_>>().len()
-}
-
 fn length(seconds: f64) -> Result<Duration, Wrong> {
     let wrong = || Wrong::Order(format!("{seconds} is no number of seconds"));
     Duration::try_from_secs_f64(seconds).ok().filter(|length| *length <= Duration::from_secs(1 << 32)).ok_or_else(wrong)
@@ -439,15 +376,5 @@ fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
         Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
         None if known.is_empty() => format!("there is no {kind} `{name}`, and no other"),
         None => format!("there is no {kind} `{name}`; {}", one_of(known)),
-    }
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Absent => "absent",
-        State::Alive => "alive",
-        State::Frozen => "frozen",
-        State::Dead => "dead",
-        State::Gone => "gone",
     }
 }

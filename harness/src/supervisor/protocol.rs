@@ -272,6 +272,9 @@ pub struct Report {
     pub ways: Vec<(Ipv4Addr, Counted)>,
     /// Bytes of its memory that are resident.
     pub resident_bytes: u64,
+    /// Of them those that lie in no file: the executable's are shared by all nodes.
+    #[serde(default)]
+    pub own_bytes: u64,
     /// Seconds that processors have worked on it.
     #[serde(default)]
     pub processor_seconds: f64,

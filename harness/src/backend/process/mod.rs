@@ -59,9 +59,10 @@ impl Namespaces {
         let (hub, number, address) = (self.hub.first().to_string(), number.to_string(), address.to_string());
         command.args(["--hub", &hub, "--number", &number, "--name", name, "--address", &address]);
         command.args(["--pace", &self.pace.to_string()]);
-        if let Some(log) = self.log(name) {
-            command.stderr(Stdio::from(OpenOptions::new().create(true).append(true).open(log)?));
-        }
+        command.stderr(match self.log(name) {
+            Some(log) => Stdio::from(OpenOptions::new().create(true).append(true).open(log)?),
+            None => Stdio::null(),
+        });
         if self.kept().is_none() {
             command.arg("--scratch");
         }

@@ -34,7 +34,7 @@ use self::site::{Layer, Machine, Site, Wanted};
 use super::capability::Offer;
 use super::{Backend, Heard, Inbox, MOST_CONNECTIONS, Place, draws};
 use crate::supervisor::netlink::disciplines::SOUGHT;
-use crate::supervisor::protocol::{Fruit, Instructions, VERSION, Way, What};
+use crate::supervisor::protocol::{Fruit, Instructions, Report, VERSION, Way, What};
 
 /// Real time that an order may take to be obeyed, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,9 +121,10 @@ impl<S: Site> Real<S> {
         }
     }
 
-    /// The largest resident memory of a node, in bytes, when counters were last read.
-    pub fn largest_resident(&self) -> u64 {
-        self.hosts.iter().map(|host| host.report.resident_bytes).max().unwrap_or(0)
+    /// The largest resident memory of a node, in bytes, when counters were last read; and of that which lies in no file.
+    pub fn largest_resident(&self) -> (u64, u64) {
+        let largest = |bytes: fn(&Report) -> u64| self.hosts.iter().map(|host| bytes(&host.report)).max().unwrap_or(0);
+        (largest(|report| report.resident_bytes), largest(|report| report.own_bytes))
     }
 
     fn link(&self, from: usize, to: usize) -> Link {

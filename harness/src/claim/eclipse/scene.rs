@@ -144,7 +144,8 @@ impl Scene {
         Ok(alone)
     }
 
-    /// Eclipses a merchant, pays it on the attacker's chain and everyone else on the honest one, and ends the eclipse.
+    /// Eclipses a merchant, pays it on the attacker's chain and everyone else on the honest one, and ends the eclipse. Nothing
+    /// is counted where the eclipse ends by itself.
     pub(super) async fn pay(
         &mut self,
         arena: &mut Arena,
@@ -162,13 +163,27 @@ impl Scene {
         arena.spread(*miners.first().ok_or("no honest miner is left")?, conflict, &miners).await?;
         arena.spread(victim, payment.clone(), &[victim]).await?;
         arena.spread(attacker, payment, &[attacker]).await?;
+        let bringer = arena.backend().peer(attacker);
+        let now = peers(arena, victim).await?;
+        if now.iter().any(|peer| self.honest.contains(&peer.peer)) || now.iter().all(|peer| peer.peer != bringer) {
+            return Ok(());
+        }
         arena.mine_with(|_| true);
         let deadline = arena.now() + arena.interval() * LONGEST;
         let mut paying: BTreeSet<BlockHash> = BTreeSet::new();
         while !deep_enough(arena, victim, &paying, confirmations) {
-            match arena.next(deadline).await.ok_or("the attacker found no blocks")?.event {
+            let heard = arena.next(deadline).await.ok_or("the attacker found no blocks")?;
+            match heard.event {
                 Event::BlockMined { block, .. } if holds(&block.txdata, txid) => {
                     paying.insert(block.block_hash());
+                }
+                // Somebody honest has found it, or the attacker has lost it: it is eclipsed no more, and hands nothing over.
+                Event::PeerConnected { peer, .. } | Event::PeerDisconnected { peer, .. }
+                    if heard.node == victim && (peer == bringer || self.honest.contains(&peer)) =>
+                {
+                    arena.leash().tell(Signal::Rest);
+                    arena.mine_with(|_| false);
+                    return Ok(());
                 }
                 _ => {}
             }
