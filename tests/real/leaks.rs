@@ -28,6 +28,8 @@ use super::Named;
 const GONE_WITHIN: u16 = 5_000;
 /// How often an engine is asked what it has.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// In a user namespace: nobody in it may make a network namespace.
+const FORBID_NETWORKS: &str = "echo 0 > /proc/sys/user/max_net_namespaces";
 /// Says whose a process is: it is inherited.
 const MARK: &str = "SCHISM_LEAK_MARK";
 /// In the first line, which comes on standard output; what happens is told on standard error.
@@ -56,23 +58,80 @@ finally: { converged: { within: 60 blocks, fresh_blocks: 30, stable: 60 blocks }
 pace: { process: 0.1, container: 0.1 }
 ";
 
+/// Where a run has its nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In network namespaces.
+    Namespaces,
+    /// On the loopback: the run may make no network namespace.
+    Loopback,
+    /// In containers.
+    Containers,
+}
+
+impl Place {
+    fn backend(self) -> Backend {
+        match self {
+            Self::Namespaces | Self::Loopback => Backend::Process,
+            Self::Containers => Backend::Container,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "process",
+            Self::Loopback => "loopback",
+            Self::Containers => "container",
+        }
+    }
+
+    /// The command there.
+    fn schism(self) -> Command {
+        let schism = env!("CARGO_BIN_EXE_schism");
+        if self != Self::Loopback {
+            return Command::new(schism);
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "sh", "-c", &format!("{FORBID_NETWORKS} && exec \"$0\" \"$@\""), schism]);
+        command
+    }
+
+    /// The same where the folder for runs holds next to nothing; in a mount namespace of its own, so that this, too, goes
+    /// with it.
+    fn schism_with_a_full_disk(self, runs: &Path) -> Command {
+        let mut steps = vec!["mount -t tmpfs -o size=64k schism \"$0\""];
+        steps.extend((self == Self::Loopback).then_some(FORBID_NETWORKS));
+        let is_root = Uid::effective().is_root() && self != Self::Loopback;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", if is_root { "--" } else { "--map-root-user" }, "sh", "-c"]);
+        command.arg(format!("{} && exec \"$@\"", steps.join(" && "))).arg(runs).arg(env!("CARGO_BIN_EXE_schism"));
+        command
+    }
+}
+
 /// `kill -9` at every stage, and the other signals where most is going on. With `SCHISM_LEAKS` that often.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
+    let places = [Place::Namespaces, Place::Loopback, Place::Containers];
+    places.into_iter().filter(|place| place.backend() == backend).flat_map(trials_at).collect()
+}
+
+fn trials_at(place: Place) -> Vec<Named> {
     let times = std::env::var("SCHISM_LEAKS").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let mut trials: Vec<Named> = Vec::new();
+    let what = place.name();
     for (stage, words) in STAGES {
         for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGABRT] {
             if signal == Signal::SIGKILL || stage == "frozen" || times > 1 {
                 let ended = format!("ended_by_{}_while_{stage}", signal.as_str().to_lowercase());
-                let name = format!("nothing_is_left_of_a_{backend}_run_{ended}");
-                let run = move || (0..times).try_for_each(|_| end_a_run(backend, End::By(words, signal)));
+                let name = format!("nothing_is_left_of_a_{what}_run_{ended}");
+                let run = move || (0..times).try_for_each(|_| end_a_run(place, End::By(words, signal)));
                 trials.push((name, Box::new(run)));
             }
         }
     }
-    let name = format!("nothing_is_left_of_a_{backend}_run_whose_disk_is_full");
-    trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run(backend, End::FullDisk)))));
-    if backend == Backend::Container {
+    let name = format!("nothing_is_left_of_a_{what}_run_whose_disk_is_full");
+    trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run(place, End::FullDisk)))));
+    if place == Place::Containers {
         let name = "without_its_reaper_a_cluster_of_containers_ends_by_its_lease".to_owned();
         trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run_without_a_reaper()))));
     }
@@ -88,7 +147,7 @@ enum End {
     FullDisk,
 }
 
-fn end_a_run(backend: Backend, end: End) -> Result<(), Failed> {
+fn end_a_run(place: Place, end: End) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (temporary, runs, file) = (folder.path().join("tmp"), folder.path().join("runs"), folder.path().join("x.yaml"));
     fs::create_dir(&temporary)?;
@@ -97,10 +156,13 @@ fn end_a_run(backend: Backend, end: End) -> Result<(), Failed> {
     let (everyone_gone, inherited) = pipe()?;
     let mark = format!("{}-{}", std::process::id(), runs.display());
     let mut run = match end {
-        End::By(..) => Command::new(env!("CARGO_BIN_EXE_schism")),
-        End::FullDisk => with_a_full_disk(&runs)?,
+        End::By(..) => place.schism(),
+        End::FullDisk => {
+            fs::create_dir(&runs)?;
+            place.schism_with_a_full_disk(&runs)
+        }
     };
-    run.args(["run", "--backend", &backend.to_string(), "--runs"]).args([&runs, &file]);
+    run.args(["run", "--backend", &place.backend().to_string(), "--runs"]).args([&runs, &file]);
     run.env("TMPDIR", &temporary).env(MARK, &mark).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     match end {
         End::By(FIRST, _) => run.stdout(Stdio::piped()),
@@ -109,7 +171,7 @@ fn end_a_run(backend: Backend, end: End) -> Result<(), Failed> {
     };
     let mut run = run.spawn()?;
     drop(inherited);
-    let engine = (backend == Backend::Container).then(Engine::find).transpose()?;
+    let engine = (place == Place::Containers).then(Engine::find).transpose()?;
     if let End::By(words, signal) = end {
         wait_until_it_says(&mut run, words)?;
         if let (Some(engine), FIRST) = (&engine, words) {
@@ -146,17 +208,6 @@ fn end_a_run(backend: Backend, end: End) -> Result<(), Failed> {
         Some(left) => Err(format!("a temporary file is left: {:?}", left?.path()).into()),
         None => Ok(()),
     }
-}
-
-/// The command where the folder for runs holds next to nothing; in a mount namespace of its own, so that this, too, goes
-/// with it.
-fn with_a_full_disk(runs: &Path) -> Result<Command, Failed> {
-    fs::create_dir(runs)?;
-    let mut command = Command::new("unshare");
-    command.arg(if Uid::effective().is_root() { "--mount" } else { "--map-root-user" }).arg("--mount");
-    command.args(["sh", "-c", "mount -t tmpfs -o size=64k schism \"$0\" && exec \"$@\""]).arg(runs);
-    command.arg(env!("CARGO_BIN_EXE_schism"));
-    Ok(command)
 }
 
 /// Who is meant to see to it is killed first: the supervisors end all the same, and the next cluster sweeps up the rest.

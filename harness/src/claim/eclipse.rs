@@ -21,9 +21,8 @@ use crate::backend::mutation::Mutation;
 use crate::topology::Topology;
 use scene::Scene;
 
-/// Time before the attack in which everyone finds peers, on the nodes' clock; minutes that the attacker has where a point says
-/// nothing.
-const CALM: Duration = Duration::from_secs(300);
+/// Where a point says nothing: minutes before the attack, and minutes that the attacker has.
+const CALM: f64 = 5.0;
 const MINUTES: f64 = 10.0;
 
 /// What a series of trials is held with.
@@ -38,8 +37,10 @@ pub(super) struct Series {
     defences: Defences,
     /// Addresses of the attacker.
     addresses: u32,
-    /// Minutes that the attacker has.
-    minutes: f64,
+    /// Before the attack, on the nodes' clock: everyone finds peers.
+    calm: Duration,
+    /// What the attacker has.
+    attack: Duration,
     /// Times that it crashes the victims meanwhile.
     crashes: u32,
     /// Whether the honest peers that victims had dialled are down when they start anew.
@@ -59,7 +60,8 @@ impl Series {
             slots: point.whole("slots") as usize,
             defences: defences(point.whole("defences")),
             addresses: point.whole("addresses"),
-            minutes: point.get("minutes").unwrap_or(MINUTES),
+            calm: minutes(point.get("calm").unwrap_or(CALM)),
+            attack: minutes(point.get("minutes").unwrap_or(MINUTES)),
             crashes: point.whole("crashes"),
             down: point.whole("down") > 0,
             confirmations: point.whole("confirmations"),
@@ -156,10 +158,10 @@ pub(super) async fn hold(
     let attack = Attack { kind: "eclipse", share: series.q, pace: 1.0 };
     let mut arena = Arena::build(simulation, &topology, attack, |place| series.adjust(place), mutation).await?;
     arena.mine_with(|_| false);
-    wait(&mut arena, CALM).await;
+    wait(&mut arena, series.calm).await;
     arena.leash().tell(Signal::Begin { spends: Vec::new() });
     let mut scene = Scene::of(&mut arena, &series.victims, series.slots)?;
-    let stretch = Duration::from_secs_f64(60.0 * series.minutes).div_f64(f64::from(series.crashes + 1));
+    let stretch = series.attack / (series.crashes + 1);
     wait(&mut arena, stretch).await;
     for _ in 0..series.crashes {
         scene.restart(&mut arena).await?;
@@ -184,6 +186,10 @@ pub(super) async fn hold(
         virtual_seconds: arena.now().as_secs_f64(),
         ..Tally::default()
     })
+}
+
+fn minutes(minutes: f64) -> Duration {
+    Duration::from_secs_f64(60.0 * minutes)
 }
 
 async fn wait(arena: &mut Arena, time: Duration) {

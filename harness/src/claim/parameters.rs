@@ -65,7 +65,7 @@ const CENSORSHIP: [Parameter; 5] = [
     TRIALS,
 ];
 
-const ECLIPSE: [Parameter; 9] = [
+const ECLIPSE: [Parameter; 10] = [
     number("slots", (1.0, 64.0), "Outbound peers that each victim seeks."),
     number("addresses", (1.0, 16_000.0), "Addresses that the attacker listens at."),
     number(
@@ -73,6 +73,7 @@ const ECLIPSE: [Parameter; 9] = [
         (0.0, 31.0),
         "Which are on, added up: buckets 1, anchors 2, feelers 4, try_before_evict 8, protect_inbound 16.",
     ),
+    place("calm", (0.1, 10_000.0), "Minutes before the attack, in which everyone finds peers; 5 where nothing is said."),
     place(
         "minutes",
         (0.1, 10_000.0),

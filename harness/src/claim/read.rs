@@ -10,7 +10,7 @@ use crate::topology::{print_difficulty, read_difficulty};
 use crate::yaml::{Context, Node, Printed, Value, list, map, text};
 
 /// What `--set` may say of a claim without a path: parameters of its points, and which list is measured.
-pub(crate) const SHORT: [&str; 23] = [
+pub(crate) const SHORT: [&str; 24] = [
     "profile",
     "q",
     "confirmations",
@@ -31,6 +31,7 @@ pub(crate) const SHORT: [&str; 23] = [
     "slots",
     "addresses",
     "defences",
+    "calm",
     "minutes",
     "crashes",
     "down",

@@ -160,6 +160,8 @@ struct Point {
     addresses: Option<u32>,
     /// Which defences are on, added up: buckets 1, anchors 2, feelers 4, try_before_evict 8, protect_inbound 16.
     defences: Option<u32>,
+    /// Minutes before the attack, in which everyone finds peers.
+    calm: Option<f64>,
     /// Minutes that the attacker has before victims are looked at.
     minutes: Option<f64>,
     /// Times that victims crash and start anew meanwhile.

@@ -100,22 +100,41 @@ pub struct Network {
     charged_bytes: u64,
 }
 
+/// How many connections there is room for.
+#[derive(Debug, PartialEq, Eq)]
+struct Places {
+    /// For all together.
+    all: usize,
+    /// For who connects to us.
+    inbound: usize,
+    /// For who has just connected and is weighed against the others; none where nobody is.
+    newcomers: usize,
+}
+
+impl Places {
+    fn of(overlay: &OverlayConfig) -> Self {
+        let (most, ours) = (overlay.most_connections, overlay.degree + overlay.keep.len());
+        // Who seeks nobody has the peers it was told of: nobody else is weighed against them, and nobody looked for.
+        let seeks = overlay.degree > 0;
+        let newcomers = if overlay.defences.protect_inbound && seeks { NEWCOMERS } else { 0 };
+        // Whoever takes all other places shall not keep it from looking who else is there.
+        let feeler = usize::from(overlay.defences.feelers && seeks);
+        let all = most.saturating_add(newcomers).saturating_add(feeler);
+        Self { all, inbound: most.saturating_sub(ours).max(most / 2), newcomers }
+    }
+}
+
 impl Network {
     /// A network that listens and dials once its actor is started.
     pub fn new(parts: Parts) -> Self {
         let Parts { identity, listen, rules, overlay, transport, spawner, chance, ring, events, work, notes } = parts;
         let upgrades = rules.upgrades.iter().filter_map(|upgrade| upgrade.max_block_bytes);
-        let ours = overlay.degree + overlay.keep.len();
-        let defences = overlay.defences;
-        let most_inbound = overlay.most_connections.saturating_sub(ours).max(overlay.most_connections / 2);
-        // Who seeks nobody has the peers it was told of: nobody else is weighed against them.
-        let protects = defences.protect_inbound && overlay.degree > 0;
-        let newcomers = if protects { NEWCOMERS } else { 0 };
+        let (defences, places) = (overlay.defences, Places::of(&overlay));
         let settings = Settings {
             genesis: rules.genesis.block_hash(),
             max_block_bytes: upgrades.fold(rules.max_block_bytes, usize::max),
-            most_connections: overlay.most_connections.saturating_add(newcomers),
-            most_inbound: most_inbound.saturating_add(newcomers),
+            most_connections: places.all,
+            most_inbound: places.inbound.saturating_add(places.newcomers),
             response_time: Duration::from_secs(RESPONSE_SECONDS),
         };
         let mut chance = StdRng::seed_from_u64(chance);
@@ -131,7 +150,7 @@ impl Network {
             work,
             listen,
             peers: Peers::with(book),
-            inbound: Inbound::new(if protects { most_inbound } else { usize::MAX }),
+            inbound: Inbound::new(if places.newcomers > 0 { places.inbound } else { usize::MAX }),
             notes,
             noted: None,
             overlay: Overlay::new(identity.public().to_peer_id(), &overlay, anchors, Duration::ZERO, overlay_chance),

@@ -107,9 +107,10 @@ impl Sync {
         self.partners.keys().nth(turn.checked_rem(count)? as usize).copied()
     }
 
-    /// Who has not given what has been missing for long: another might. Whoever is among liars only would never catch up.
+    /// Who offered more and has not given what has been missing for long: another might. Whoever is among liars only
+    /// would never catch up.
     pub fn useless(&self, now: Duration) -> impl Iterator<Item = PeerId> + '_ {
-        self.bodies.lacked_for(STUCK, now)
+        self.bodies.lacked_for(STUCK, now).filter(|peer| self.partners.get(peer).is_some_and(|partner| partner.offers))
     }
 
     /// What to ask now; `room` says how many more items of a peer would be let in to be judged.

@@ -35,6 +35,9 @@ pub enum Event {
     DialFailed {
         /// Who was dialled.
         peer: PeerId,
+        /// Whether it was tried to reach the peer. What this node itself refuses, for want of room or for a ban, says nothing
+        /// of who is there.
+        tried: bool,
         /// Why, in words.
         reason: String,
     },

@@ -153,7 +153,7 @@ impl Wire {
             DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing).addresses(addresses).build();
         match self.swarm.dial(dial) {
             Ok(()) | Err(swarm::DialError::DialPeerConditionFalse(_)) => {}
-            Err(error) => self.events.push_back(Event::DialFailed { peer, reason: error.to_string() }),
+            Err(error) => self.dial_failed(peer, &error),
         }
     }
 

@@ -17,6 +17,9 @@ const FEWEST_PAIRS: usize = 6;
 /// The bit of the defence that concerns who dials the victim; all others concern whom it dials.
 const PROTECT_INBOUND: u32 = 16;
 
+/// What two points must have alike to be compared.
+const SCENE: [&str; 6] = ["slots", "addresses", "calm", "minutes", "crashes", "down"];
+
 /// What may be the attacker's alone.
 type Outcome = (&'static str, fn(&Drawn) -> u64);
 
@@ -33,7 +36,7 @@ pub(super) fn rows(points: &[Point], tallies: &[Tally]) -> Vec<Row> {
             rows.push(chosen(point, eclipsed));
         }
         let alike = |other: &Point| {
-            ["slots", "addresses", "minutes", "crashes", "down"].iter().all(|name| other.get(name) == point.get(name))
+            SCENE.iter().all(|name| other.get(name) == point.get(name))
         };
         let without = points[..number].iter().zip(tallies).rfind(|(other, _)| {
             let (less, more) = (other.whole("defences"), point.whole("defences"));
@@ -99,7 +102,7 @@ fn compared(point: &Point, eclipsed: &Eclipsed, other: &Point, reference: &Eclip
     };
     Row {
         what: format!("{what}, with {}", words(added)),
-        at: at(point, &["slots", "addresses", "minutes", "crashes", "down", "defences"]),
+        at: at(point, &[&SCENE[..], &["defences"]].concat()),
         measured: mean(&with).unwrap_or(0.0),
         interval: of_books(&with, eclipsed.books.iter().map(outcome).sum(), eclipsed.restarts()),
         theory: mean(&without).unwrap_or(0.0),

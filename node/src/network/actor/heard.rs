@@ -48,9 +48,11 @@ impl Network {
                 self.reconcile.disconnected(peer);
                 (self.events)(Event::PeerDisconnected { peer, reason });
             }
-            Heard::DialFailed { peer, reason } => {
+            Heard::DialFailed { peer, tried, reason } => {
                 tracing::debug!(%peer, reason, "a dial failed");
-                self.peers.book_mut().missed(peer);
+                if tried {
+                    self.peers.book_mut().missed(peer);
+                }
                 self.overlay.dial_failed(peer, now);
             }
             Heard::Subscribed { peer } => {

@@ -194,6 +194,25 @@ fn sources(told: Vec<ToLedger>) -> Vec<Source> {
 }
 
 #[test]
+fn who_takes_all_inbound_places_leaves_room_for_peers_of_our_own_and_a_feeler() {
+    let overlay = |degree, defences| OverlayConfig {
+        keep: Vec::new(),
+        bootstrap: Vec::new(),
+        degree,
+        most_connections: 10,
+        defences,
+        haste: 1.0,
+    };
+    let feels = Defences { feelers: true, ..Defences::NONE };
+    let room = |degree, defences| {
+        let Places { all, inbound, newcomers } = Places::of(&overlay(degree, defences));
+        all - inbound - newcomers
+    };
+    assert_eq!((room(4, Defences::NONE), room(4, feels), room(4, Defences::default())), (4, 5, 5));
+    assert_eq!(room(0, feels), 0, "who seeks nobody does not feel");
+}
+
+#[test]
 fn a_new_peer_is_asked_for_headers_and_for_its_pool() {
     run(async {
         let mut scene = Scene::set().await;

@@ -16,7 +16,7 @@ use super::peers::Peers;
 use crate::config::OverlayConfig;
 use unstructured::Unstructured;
 
-/// The first wait before a kept link is dialled again; it doubles up to the longest.
+/// The first wait before a link that failed is dialled again; it doubles up to the longest of its kind.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait before a kept link is dialled again: half a block of the lab, so that heals show soon.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);

@@ -213,3 +213,17 @@ fn who_does_not_give_what_has_long_been_missing_is_of_no_use() {
     sync.blocks_answered(asked[0].0, &asked[0].1, blocks.clone(), later).expect("it was asked for");
     assert_eq!(sync.useless(later).count(), 0, "it is here");
 }
+
+#[test]
+fn who_never_said_to_have_what_is_missing_is_not_blamed_for_it() {
+    let (all, blocks) = (peers(2), blocks(1));
+    let mut sync = knowing(&all);
+    sync.want_bodies(hashes(&blocks));
+    for _ in &all {
+        let asked = bodies(&sync.next(START, |_| 16));
+        sync.blocks_answered(asked[0].0, &asked[0].1, Vec::new(), START).expect("nothing is no lie");
+    }
+    // Whoever withholds a block could else have all honest peers exchanged.
+    sync.headers_answered(all[0], 0);
+    assert_eq!(sync.useless(STUCK).collect::<Vec<_>>(), all[1..]);
+}

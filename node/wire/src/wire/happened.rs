@@ -2,7 +2,7 @@
 
 use libp2p::core::ConnectedPoint;
 use libp2p::request_response::{self, Message, OutboundFailure};
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, gossipsub, identify, ping};
 use tracing::{debug, warn};
 
@@ -31,11 +31,16 @@ impl Wire {
                 self.closed(peer_id, connection_id, cause.map(|cause| cause.to_string()));
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-                self.events.push_back(Event::DialFailed { peer, reason: error.to_string() });
+                self.dial_failed(peer, &error);
             }
             SwarmEvent::IncomingConnectionError { error, .. } => debug!(%error, "a connection was not accepted"),
             _ => {}
         }
+    }
+
+    pub(super) fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
+        let tried = matches!(error, DialError::Transport(_) | DialError::WrongPeerId { .. });
+        self.events.push_back(Event::DialFailed { peer, tried, reason: error.to_string() });
     }
 
     /// A second connection to a peer means that both dialled at the same moment, or that the peer has forgotten the

@@ -316,6 +316,32 @@ fn the_banned_are_sent_away_and_kept_out_until_the_ban_is_lifted() {
 }
 
 #[test]
+fn a_dial_that_the_node_itself_refuses_was_never_tried() {
+    run(async {
+        let full = Settings { most_connections: 1, ..settings() };
+        let mut wires = line(&[full, settings()]).await;
+        wires.push(wire(&settings()));
+        let there = wires[2].local_peer();
+        let address = until(&mut wires, 2, |event| match event {
+            Event::Listening { address } => Some(address),
+            _ => None,
+        })
+        .await;
+        let nowhere: Multiaddr = "/memory/1".parse().expect("an address");
+        for (number, peer, address, wanted) in
+            [(0, there, address.clone(), false), (1, PeerId::random(), address, true), (1, there, nowhere, true)]
+        {
+            wires[number].dial(peer, vec![address]);
+            let failed = until(&mut wires, number, |event| match event {
+                Event::DialFailed { tried, .. } => Some(tried),
+                _ => None,
+            });
+            assert_eq!(failed.await, wanted);
+        }
+    });
+}
+
+#[test]
 fn nodes_of_another_chain_are_not_talked_to() {
     run(async {
         let other = Settings { genesis: BlockHash::from_byte_array([9; 32]), ..settings() };
