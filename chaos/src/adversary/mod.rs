@@ -103,9 +103,9 @@ pub struct Kind {
 pub const KINDS: [Kind; 10] = [
     Kind {
         name: "private_branch",
-        explain: "Mines apart from the block before a payment on, with a conflict of it, and tells all when the payment counts as final and its own branch has more work; gives up when too far behind.",
+        explain: "Mines apart from the block before a payment on, with a conflict of it, and tells all when the payment counts as final and its own branch has more work; gives up when too far behind. Where a height is named it does so once, by itself.",
         evidence: "blocks of its own withheld, blocks of others held back from its ledger, branches told and given up",
-        said: "adversary: { kind: private_branch, deficit: 20, lead: 1, pre_mined: 0 }",
+        said: "adversary: { kind: private_branch, deficit: 20, lead: 1, pre_mined: 0 }, or { kind: private_branch, from_height: 12, confirmations: 6 }",
     },
     Kind {
         name: "selfish",

@@ -7,6 +7,8 @@
 //! ```
 //! While it races, the node's Ledger hears of no other's block and no other of its own. Once released it goes on
 //! mining on its branch, in the open, until the others follow it or it is too far behind.
+//!
+//! It is told when to begin, when the payment counts as final and when to rest; or it goes by heights, and then races once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,11 +33,15 @@ pub struct PrivateBranch {
     pub lead: u32,
     /// Blocks it has before the payment is made. Whoever makes the payment waits for them.
     pub pre_mined: u32,
+    /// It begins by itself, once, when its chain is so high; 0: it is told everything.
+    pub from_height: u32,
+    /// Where it began by itself, payments count as final under so many blocks of the others.
+    pub confirmations: u32,
 }
 
 impl Default for PrivateBranch {
     fn default() -> Self {
-        Self { deficit: 20, lead: 1, pre_mined: 0 }
+        Self { deficit: 20, lead: 1, pre_mined: 0, from_height: 0, confirmations: 6 }
     }
 }
 
@@ -47,6 +53,8 @@ pub(super) struct PrivateBranches {
     tip: Option<Tip>,
     secret: Secret,
     race: Option<Race>,
+    /// Whether it has begun by itself.
+    began: bool,
     /// Blocks of others that this node has only now taken in: everyone else knows them.
     stale_news: BTreeSet<BlockHash>,
 }
@@ -63,11 +71,13 @@ struct Race {
     held: Vec<Arc<Block>>,
     delivered: bool,
     released: bool,
+    /// Whether others have built on the branch.
+    followed: bool,
 }
 
 impl PrivateBranches {
     pub(super) fn new(how: PrivateBranch, leash: Leash) -> Self {
-        Self { how, leash, tip: None, secret: Secret::default(), race: None, stale_news: BTreeSet::new() }
+        Self { how, leash, tip: None, secret: Secret::default(), race: None, began: false, stale_news: BTreeSet::new() }
     }
 
     fn begin(&mut self, spends: Vec<OutPoint>) {
@@ -81,6 +91,7 @@ impl PrivateBranches {
             held: Vec::new(),
             delivered: false,
             released: false,
+            followed: false,
         });
         self.leash.note(|deeds| {
             (deeds.phase, deeds.branch, deeds.public) = (Phase::Racing, 0, 0);
@@ -94,6 +105,7 @@ impl PrivateBranches {
         // Others can build on the branch only once they know of it; before, they build on the fork.
         let on_branch = |last: &Arc<Block>| last.block_hash() == block.header.prev_blockhash;
         if source == Source::Own || (race.released && race.branch.last().is_some_and(on_branch)) {
+            race.followed |= source != Source::Own;
             race.branch.push(block.clone());
             if !race.released {
                 self.secret.keep(block.clone());
@@ -111,7 +123,10 @@ impl PrivateBranches {
         let Some(race) = &mut self.race else { return };
         let (branch, public) = (race.branch.len() as u32, race.best);
         self.leash.note(|deeds| (deeds.branch, deeds.public) = (branch, public));
-        if race.delivered && !race.released && branch >= public + self.how.lead {
+        race.delivered |= self.began && public >= self.how.confirmations;
+        if self.began && race.followed {
+            self.rest(ring);
+        } else if race.delivered && !race.released && branch >= public + self.how.lead {
             race.released = true;
             race.branch.iter().for_each(|block| self.secret.tell(block.clone(), ring));
             self.leash.note(|deeds| {
@@ -169,7 +184,14 @@ impl Strategy for PrivateBranches {
 
     fn to_network(&mut self, message: ToNetwork, ring: &Ring) {
         match &message {
-            ToNetwork::TipChanged { change, .. } => self.tip = Some(change.tip),
+            ToNetwork::TipChanged { change, .. } => {
+                self.tip = Some(change.tip);
+                let from_height = self.how.from_height;
+                if !self.began && from_height > 0 && change.tip.height >= from_height {
+                    self.began = true;
+                    self.begin(Vec::new());
+                }
+            }
             ToNetwork::Verdict { source: Source::Own, verdict: Verdict::Relay(Announced::Block(block)) }
                 if self.stale_news.contains(&block.block_hash()) =>
             {

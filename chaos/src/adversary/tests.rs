@@ -196,6 +196,27 @@ fn a_private_branch_is_given_up_when_it_is_too_far_behind() {
 }
 
 #[test]
+fn a_private_branch_that_nobody_leads_goes_by_heights_and_races_once() {
+    plays(async {
+        let leash = Leash::default();
+        let how = PrivateBranch { from_height: 1, confirmations: 1, ..PrivateBranch::default() };
+        let mut scene = Scene::of(PrivateBranches::new(how, leash.clone()));
+        let fork = scene.find(scene.genesis, 10, 1);
+        assert_eq!(leash.phase(), Phase::Racing, "its chain is high enough");
+        let first = scene.find(fork, 11, 2);
+        let second = scene.find(first, 12, 3);
+        assert_eq!((leash.phase(), leash.deeds().withheld), (Phase::Racing, 2), "no payment is final yet");
+        scene.hear(fork, 20, 2);
+        assert_eq!((leash.phase(), leash.deeds().released), (Phase::Released, 1));
+        scene.hear(second, 21, 4);
+        assert_eq!(leash.phase(), Phase::Resting, "the others follow");
+        let third = scene.hear(second, 22, 5);
+        scene.find(third, 13, 6);
+        assert_eq!((leash.phase(), leash.deeds().begun), (Phase::Resting, 1));
+    });
+}
+
+#[test]
 fn before_its_branch_is_told_what_others_build_on_the_fork_is_theirs() {
     plays(async {
         let (mut scene, leash) = racing(PrivateBranch { lead: 0, ..PrivateBranch::default() });

@@ -28,6 +28,7 @@ mod payment;
 mod pool_agreement;
 mod refused_reasons;
 mod replay;
+mod rewritten;
 mod served;
 mod standing;
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub use payment::Payment;
 pub use pool_agreement::PoolAgreement;
 pub use refused_reasons::RefusedReasons;
 pub use replay::Replay;
+pub use rewritten::Rewritten;
 pub use served::Served;
 pub use standing::{Of, Standing};
 pub use supply::Supply;

@@ -44,6 +44,35 @@ impl NoLostConfirmed {
         once.filter(|(txid, _)| blocks.confirmed(txid, tip).is_none() && !pooled.contains(txid)).collect()
     }
 
+    /// How many settled transactions are gone from the best chain and every pool, and those of them whose inputs nobody
+    /// spent otherwise; nothing where no node has a chain.
+    pub(super) fn undone(&self, view: &View) -> Option<(usize, BTreeMap<Txid, usize>)> {
+        let mine = || view.expected().filter(|&node| self.of.holds(node));
+        let tip = mine().filter_map(|node| view.nodes()[node].tip).max_by_key(|&tip| view.blocks().get(tip).work)?;
+        let pools = mine().filter_map(|node| view.nodes()[node].pool.as_ref());
+        let pooled: BTreeSet<Txid> = pools.flat_map(|pool| pool.transactions.iter().copied()).collect();
+        let pool_spends: BTreeMap<OutPoint, Txid> = pooled
+            .iter()
+            .filter_map(|txid| view.blocks().transaction(txid).map(|known| (txid, known)))
+            .flat_map(|(txid, known)| known.transaction.input.iter().map(|input| (input.previous_output, *txid)))
+            .collect();
+        let mut missing = self.missing(view, tip, &pooled);
+        let lost = missing.len();
+        // What is excused excuses its children: until nobody more is.
+        let mut gone = BTreeSet::new();
+        loop {
+            let excused: Vec<Txid> =
+                missing.keys().filter(|txid| self.excused(view, tip, &pool_spends, txid, &gone)).copied().collect();
+            if excused.is_empty() {
+                return Some((lost, missing));
+            }
+            for txid in excused {
+                missing.remove(&txid);
+                gone.insert(txid);
+            }
+        }
+    }
+
     /// Whether the loss is in order: an input was spent by another, or is itself of something that is rightly gone.
     fn excused(
         &self,
@@ -98,30 +127,7 @@ impl Check for NoLostConfirmed {
     }
 
     fn at_end(&mut self, view: &View) -> Option<Finding> {
-        let mine = || view.expected().filter(|&node| self.of.holds(node));
-        let tip = mine().filter_map(|node| view.nodes()[node].tip).max_by_key(|&tip| view.blocks().get(tip).work)?;
-        let pools = mine().filter_map(|node| view.nodes()[node].pool.as_ref());
-        let pooled: BTreeSet<Txid> = pools.flat_map(|pool| pool.transactions.iter().copied()).collect();
-        let pool_spends: BTreeMap<OutPoint, Txid> = pooled
-            .iter()
-            .filter_map(|txid| view.blocks().transaction(txid).map(|known| (txid, known)))
-            .flat_map(|(txid, known)| known.transaction.input.iter().map(|input| (input.previous_output, *txid)))
-            .collect();
-        let mut missing = self.missing(view, tip, &pooled);
-        let lost = missing.len();
-        // What is excused excuses its children: until nobody more is.
-        let mut gone = BTreeSet::new();
-        loop {
-            let excused: Vec<Txid> =
-                missing.keys().filter(|txid| self.excused(view, tip, &pool_spends, txid, &gone)).copied().collect();
-            if excused.is_empty() {
-                break;
-            }
-            for txid in excused {
-                missing.remove(&txid);
-                gone.insert(txid);
-            }
-        }
+        let (lost, missing) = self.undone(view)?;
         self.outcome =
             format!("{lost} undone, {} of them because their inputs were spent otherwise", lost - missing.len());
         let (txid, place) = missing.first_key_value()?;

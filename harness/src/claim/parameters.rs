@@ -73,7 +73,11 @@ const ECLIPSE: [Parameter; 10] = [
         (0.0, 31.0),
         "Which are on, added up: buckets 1, anchors 2, feelers 4, try_before_evict 8, protect_inbound 16.",
     ),
-    place("calm", (0.1, 10_000.0), "Minutes before the attack, in which everyone finds peers; 5 where nothing is said."),
+    place(
+        "calm",
+        (0.1, 10_000.0),
+        "Minutes before the attack, in which everyone finds peers; 5 where nothing is said.",
+    ),
     place(
         "minutes",
         (0.1, 10_000.0),

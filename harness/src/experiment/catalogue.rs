@@ -27,7 +27,7 @@ impl CheckWord {
 }
 
 /// Every check, safety first.
-pub const CHECKS: [CheckWord; 19] = [
+pub const CHECKS: [CheckWord; 20] = [
     CheckWord {
         name: "agreement",
         always: true,
@@ -113,6 +113,14 @@ pub const CHECKS: [CheckWord; 19] = [
         explain: "At so many heights honest nodes saw different blocks of an adversary first; it says how evenly they were told, how \
                   deep they had to go back, and what honest miners lost.",
         said: "equivocated: { heights: 20 }",
+    },
+    CheckWord {
+        name: "rewritten",
+        always: false,
+        finally: true,
+        explain: "Every honest node undid so many blocks at once, and payments that had as many confirmations are spent otherwise: what a \
+                  majority of the hash power can do.",
+        said: "rewritten: { deep: 6 }",
     },
     CheckWord {
         name: "refused_reasons",

@@ -116,6 +116,11 @@ pub enum Check {
         /// Heights.
         heights: u32,
     },
+    /// Finally: every honest node undid what was confirmed, and payments among it are spent otherwise.
+    Rewritten {
+        /// Blocks undone at once, at least, and confirmations of those payments.
+        deep: u32,
+    },
     /// Finally: every node has refused something for each of these reasons, by name.
     RefusedReasons(Vec<&'static str>),
 }
@@ -154,6 +159,7 @@ impl Check {
             Self::OnlyLiarsBanned { .. } => "only_liars_banned",
             Self::KeepsHonestPeers { .. } => "keeps_honest_peers",
             Self::Equivocated { .. } => "equivocated",
+            Self::Rewritten { .. } => "rewritten",
             Self::RefusedReasons(_) => "refused_reasons",
         }
     }

@@ -160,6 +160,7 @@ fn print_check(check: &Check) -> (String, Printed) {
         }
         Check::KeepsHonestPeers { strangers } => map([("strangers", Some((*strangers).into()))]),
         Check::Equivocated { heights } => map([("heights", Some((*heights).into()))]),
+        Check::Rewritten { deep } => map([("deep", Some((*deep).into()))]),
         Check::RefusedReasons(names) => map([("these", Some(list(names, text)))]),
     };
     (check.name().to_owned(), printed)

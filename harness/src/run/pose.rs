@@ -111,6 +111,7 @@ impl Means {
             }
             Check::KeepsHonestPeers { strangers } => Box::new(checks::KeepsHonestPeers::new(*strangers).among(of)),
             Check::Equivocated { heights } => Box::new(checks::Equivocated::at(*heights).among(of)),
+            Check::Rewritten { deep } => Box::new(checks::Rewritten::by(*deep, of)),
             Check::RefusedReasons(names) => Box::new(checks::RefusedReasons::new(names.iter().copied()).among(of)),
             Check::Limits(limits) => Box::new(checks::Limits::new(limits.clone(), tempo).among(of)),
         }

@@ -41,6 +41,7 @@ pub(super) struct Finally {
     only_liars_banned: Option<Some<OnlyLiarsBanned>>,
     keeps_honest_peers: Option<Some<KeepsHonestPeers>>,
     equivocated: Option<Some<Equivocated>>,
+    rewritten: Option<Some<Rewritten>>,
     refused_reasons: Option<Some<RefusedReasons>>,
     pool_agreement: Option<Some<PoolAgreement>>,
     converged: Option<Some<Converged>>,
@@ -170,6 +171,14 @@ struct Equivocated {
     /// Heights at which honest nodes saw different blocks of an adversary first.
     #[schemars(range(min = 1))]
     heights: Option<u32>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Rewritten {
+    /// Blocks undone at once, at least, and confirmations of payments that are spent otherwise.
+    #[schemars(range(min = 1))]
+    deep: Option<u32>,
 }
 
 #[derive(JsonSchema)]

@@ -119,6 +119,11 @@ enum Adversary {
         lead: Option<u32>,
         /// Blocks it has before the payment is made.
         pre_mined: Option<u32>,
+        /// Begins by itself, once, when its chain is so high; 0: it is told everything.
+        from_height: Option<u32>,
+        /// Where it began by itself, payments count as final under so many blocks of the others.
+        #[schemars(range(min = 1))]
+        confirmations: Option<u32>,
     },
     /// Keeps its blocks back (SM1 of Eyal and Sirer).
     Selfish {

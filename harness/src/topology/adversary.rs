@@ -22,8 +22,11 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
             let deficit = fields.or("deficit", usual.deficit, Context::count);
             let lead = fields.or("lead", usual.lead, Context::whole::<u32>);
             let pre_mined = fields.or("pre_mined", usual.pre_mined, Context::whole::<u32>);
-            deficit.zip(lead).zip(pre_mined).map(|((deficit, lead), pre_mined)| {
-                Adversary::PrivateBranch(PrivateBranch { deficit, lead, pre_mined })
+            let from_height = fields.or("from_height", usual.from_height, Context::whole::<u32>);
+            let confirmations = fields.or("confirmations", usual.confirmations, Context::count);
+            let race = deficit.zip(lead).zip(pre_mined).zip(from_height.zip(confirmations));
+            race.map(|(((deficit, lead), pre_mined), (from_height, confirmations))| {
+                Adversary::PrivateBranch(PrivateBranch { deficit, lead, pre_mined, from_height, confirmations })
             })
         }
         Some("byzantine") => {
@@ -115,11 +118,15 @@ pub(super) fn read(context: &Context, node: &Node) -> Option<Adversary> {
 pub(super) fn print(adversary: Adversary) -> Printed {
     let kind = map([("kind", Some(text(adversary.name())))]);
     match adversary {
-        Adversary::PrivateBranch(PrivateBranch { deficit, lead, pre_mined }) => kind.and(map([
-            ("deficit", Some(deficit.into())),
-            ("lead", Some(lead.into())),
-            ("pre_mined", Some(pre_mined.into())),
-        ])),
+        Adversary::PrivateBranch(PrivateBranch { deficit, lead, pre_mined, from_height, confirmations }) => {
+            kind.and(map([
+                ("deficit", Some(deficit.into())),
+                ("lead", Some(lead.into())),
+                ("pre_mined", Some(pre_mined.into())),
+                ("from_height", Some(from_height.into())),
+                ("confirmations", Some(confirmations.into())),
+            ]))
+        }
         Adversary::Byzantine(Byzantine { relays, answers }) => {
             kind.and(map([("relays", Some(relays.into())), ("answers", Some(text(answers.word())))]))
         }

@@ -35,9 +35,7 @@ pub(super) fn rows(points: &[Point], tallies: &[Tally]) -> Vec<Row> {
         if point.whole("defences") == 0 {
             rows.push(chosen(point, eclipsed));
         }
-        let alike = |other: &Point| {
-            SCENE.iter().all(|name| other.get(name) == point.get(name))
-        };
+        let alike = |other: &Point| SCENE.iter().all(|name| other.get(name) == point.get(name));
         let without = points[..number].iter().zip(tallies).rfind(|(other, _)| {
             let (less, more) = (other.whole("defences"), point.whole("defences"));
             alike(other) && less & more == less && less != more

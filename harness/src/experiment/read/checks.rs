@@ -169,6 +169,12 @@ fn read_check(context: &Context, entry: &Entry, scope: &Scope, when: When) -> Op
             fields.finish();
             Some(Check::Equivocated { heights: heights? })
         }
+        "rewritten" => {
+            let fields = context.map(node, "a `rewritten`")?;
+            let deep = fields.or("deep", 6, Context::count);
+            fields.finish();
+            Some(Check::Rewritten { deep: deep? })
+        }
         "refused_reasons" => read_reasons(context, node).map(Check::RefusedReasons),
         "replay" => read_replay(context, node).map(Check::Replay),
         _ => read_served(context, node, scope),
