@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitcoin::{OutPoint, Txid};
+use bitcoin::{OutPoint, TxIn, Txid};
 use schism_node::control::{Dropped, Event};
 
 use super::{Check, Finding, Of, View};
@@ -36,41 +36,28 @@ impl NoLostConfirmed {
         }
     }
 
+    /// The tip with the most work.
+    fn best(&self, view: &View) -> Option<usize> {
+        let mine = view.expected().filter(|&node| self.of.holds(node));
+        mine.filter_map(|node| view.nodes()[node].tip).max_by_key(|&tip| view.blocks().get(tip).work)
+    }
+
+    /// Settled transactions that the best chain has another in the place of.
+    pub(super) fn replaced(&self, view: &View) -> usize {
+        let Some(tip) = self.best(view) else { return 0 };
+        let missing = self.missing(view, tip, &BTreeSet::new()).into_keys();
+        let known = missing.filter_map(|txid| view.blocks().transaction(&txid));
+        let is_replaced =
+            |inputs: &[TxIn]| inputs.iter().any(|input| view.blocks().spender(&input.previous_output, tip).is_some());
+        known.filter(|known| is_replaced(&known.transaction.input)).count()
+    }
+
     /// Settled transactions that are neither on the chain that ends in `tip` nor in a pool.
     fn missing(&self, view: &View, tip: usize, pooled: &BTreeSet<Txid>) -> BTreeMap<Txid, usize> {
         let blocks = view.blocks();
         let gone = self.settled.iter().filter(|&&place| !blocks.is_on(place, tip));
         let once = gone.flat_map(|&place| blocks.get(place).txids.iter().skip(1).map(move |txid| (*txid, place)));
         once.filter(|(txid, _)| blocks.confirmed(txid, tip).is_none() && !pooled.contains(txid)).collect()
-    }
-
-    /// How many settled transactions are gone from the best chain and every pool, and those of them whose inputs nobody
-    /// spent otherwise; nothing where no node has a chain.
-    pub(super) fn undone(&self, view: &View) -> Option<(usize, BTreeMap<Txid, usize>)> {
-        let mine = || view.expected().filter(|&node| self.of.holds(node));
-        let tip = mine().filter_map(|node| view.nodes()[node].tip).max_by_key(|&tip| view.blocks().get(tip).work)?;
-        let pools = mine().filter_map(|node| view.nodes()[node].pool.as_ref());
-        let pooled: BTreeSet<Txid> = pools.flat_map(|pool| pool.transactions.iter().copied()).collect();
-        let pool_spends: BTreeMap<OutPoint, Txid> = pooled
-            .iter()
-            .filter_map(|txid| view.blocks().transaction(txid).map(|known| (txid, known)))
-            .flat_map(|(txid, known)| known.transaction.input.iter().map(|input| (input.previous_output, *txid)))
-            .collect();
-        let mut missing = self.missing(view, tip, &pooled);
-        let lost = missing.len();
-        // What is excused excuses its children: until nobody more is.
-        let mut gone = BTreeSet::new();
-        loop {
-            let excused: Vec<Txid> =
-                missing.keys().filter(|txid| self.excused(view, tip, &pool_spends, txid, &gone)).copied().collect();
-            if excused.is_empty() {
-                return Some((lost, missing));
-            }
-            for txid in excused {
-                missing.remove(&txid);
-                gone.insert(txid);
-            }
-        }
     }
 
     /// Whether the loss is in order: an input was spent by another, or is itself of something that is rightly gone.
@@ -127,7 +114,30 @@ impl Check for NoLostConfirmed {
     }
 
     fn at_end(&mut self, view: &View) -> Option<Finding> {
-        let (lost, missing) = self.undone(view)?;
+        let tip = self.best(view)?;
+        let mine = view.expected().filter(|&node| self.of.holds(node));
+        let pools = mine.filter_map(|node| view.nodes()[node].pool.as_ref());
+        let pooled: BTreeSet<Txid> = pools.flat_map(|pool| pool.transactions.iter().copied()).collect();
+        let pool_spends: BTreeMap<OutPoint, Txid> = pooled
+            .iter()
+            .filter_map(|txid| view.blocks().transaction(txid).map(|known| (txid, known)))
+            .flat_map(|(txid, known)| known.transaction.input.iter().map(|input| (input.previous_output, *txid)))
+            .collect();
+        let mut missing = self.missing(view, tip, &pooled);
+        let lost = missing.len();
+        // What is excused excuses its children: until nobody more is.
+        let mut gone = BTreeSet::new();
+        loop {
+            let excused: Vec<Txid> =
+                missing.keys().filter(|txid| self.excused(view, tip, &pool_spends, txid, &gone)).copied().collect();
+            if excused.is_empty() {
+                break;
+            }
+            for txid in excused {
+                missing.remove(&txid);
+                gone.insert(txid);
+            }
+        }
         self.outcome =
             format!("{lost} undone, {} of them because their inputs were spent otherwise", lost - missing.len());
         let (txid, place) = missing.first_key_value()?;

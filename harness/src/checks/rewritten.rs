@@ -42,8 +42,7 @@ impl Check for Rewritten {
         let mine: Vec<u32> =
             view.expected().filter(|&node| self.of.holds(node)).map(|node| view.nodes()[node].deepest).collect();
         let rewrote = mine.iter().filter(|&&deepest| deepest >= self.deep).count();
-        let (undone, unspent) = self.confirmed.undone(view).unwrap_or_default();
-        let otherwise = undone - unspent.len();
+        let otherwise = self.confirmed.replaced(view);
         self.outcome = format!(
             "{rewrote} of {} nodes undid {} blocks or more at once, {} at most; {otherwise} payments that had as many \
              confirmations were spent otherwise",
@@ -62,37 +61,58 @@ impl Check for Rewritten {
 
 #[cfg(test)]
 mod tests {
+    use schism_node::control::{Dropped, Event};
+
     use super::*;
     use crate::checks::story::Story;
     use crate::timeline::Intent;
 
-    /// Nine honest nodes have a payment two deep, and so many of them hear of the adversary's longer branch, in which the
-    /// payment's coin is spent otherwise or not.
-    fn told(deep: u32, hear: usize, otherwise: bool) -> Story {
+    /// What the adversary's branch has in place of the payment.
+    #[derive(Clone, Copy)]
+    enum Instead {
+        Rival,
+        Same,
+        /// Nothing, and the pools let the payment go.
+        LetGo,
+    }
+
+    /// Nine honest nodes have a payment two deep, and so many of them hear of the adversary's longer branch.
+    fn told(deep: u32, hear: usize, instead: Instead) -> Story {
         let mut story = Story::of(10).asking(Rewritten::by(deep, Of::Everyone));
         let payment = story.pay(0, 0, Intent::Conflicting);
         let rival = story.pay(1, 0, Intent::Conflicting);
+        let txid = payment.compute_txid();
         story.mine_with(0, vec![payment.clone()]);
         let public = story.mine(0);
         (1..9).for_each(|node| story.hear(node, public));
-        story.mine_with(9, vec![if otherwise { rival } else { payment }]);
+        let first = match instead {
+            Instead::Rival => vec![rival],
+            Instead::Same => vec![payment],
+            Instead::LetGo => Vec::new(),
+        };
+        story.mine_with(9, first);
         story.mine(9);
         let secret = story.mine(9);
         (0..hear).for_each(|node| story.hear(node, secret));
+        if let Instead::LetGo = instead {
+            story.say(0, Event::TransactionDropped { txid, why: Dropped::Evicted });
+        }
         story
     }
 
     #[test]
     fn a_branch_that_spends_a_final_payment_otherwise_is_seen_on_every_node() {
-        let mut story = told(2, 9, true);
+        let mut story = told(2, 9, Instead::Rival);
         assert_eq!(story.end(), []);
         assert!(story.seen().starts_with("9 of 9 nodes undid 2 blocks"), "{}", story.seen());
     }
 
     #[test]
-    fn less_deep_on_fewer_nodes_or_with_the_same_payment_is_none() {
-        for (deep, hear, otherwise) in [(3, 9, true), (2, 8, true), (2, 9, false)] {
-            assert_eq!(told(deep, hear, otherwise).end().len(), 1);
+    fn less_deep_on_fewer_nodes_or_without_a_rival_is_none() {
+        for (deep, hear, instead) in
+            [(3, 9, Instead::Rival), (2, 8, Instead::Rival), (2, 9, Instead::Same), (2, 9, Instead::LetGo)]
+        {
+            assert_eq!(told(deep, hear, instead).end().len(), 1);
         }
     }
 }
