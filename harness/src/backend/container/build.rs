@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio_tar::Archive;
 
 use super::engine::{Engine, told};
-use super::image::REPOSITORY;
+use super::image::PROGRAM;
 use super::owner::Owner;
 
 /// Takes the program out of an image into a folder, which is made where it is not there; where it is then.
@@ -28,14 +28,16 @@ pub fn take_out(image: &str, folder: &Path) -> Result<PathBuf, String> {
     let owner = Owner::this();
     let labels = owner.labels(&owner.new_session());
     let program = engine.wait(async move {
+        let entrypoint = Some(vec![PROGRAM.to_owned()]);
         // It is never started. Who is killed meanwhile leaves it to the next sweep.
-        let body = ContainerCreateBody { image: Some(named.clone()), labels: Some(labels), ..Default::default() };
+        let body =
+            ContainerCreateBody { image: Some(named.clone()), labels: Some(labels), entrypoint, ..Default::default() };
         let made = docker.create_container(None::<CreateContainerOptions>, body).await;
         let container = made.map_err(|error| format!("there is no image `{named}` here: {error}"))?.id;
         let program = read(&docker, &container).await;
         let force = RemoveContainerOptionsBuilder::new().force(true).build();
         docker.remove_container(&container, Some(force)).await.map_err(told)?;
-        program.map_err(|error| format!("the image `{named}` holds no /{REPOSITORY}: {error}"))
+        program.map_err(|error| format!("the image `{named}` holds no {PROGRAM}: {error}"))
     })?;
     let name: String = image.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let path = folder.join(name);
@@ -50,8 +52,7 @@ pub fn take_out(image: &str, folder: &Path) -> Result<PathBuf, String> {
 }
 
 async fn read(docker: &Docker, container: &str) -> Result<Vec<u8>, String> {
-    let path = format!("/{REPOSITORY}");
-    let options = DownloadFromContainerOptionsBuilder::new().path(&path).build();
+    let options = DownloadFromContainerOptionsBuilder::new().path(PROGRAM).build();
     let pieces = docker.download_from_container(container, Some(options));
     let archive: Vec<u8> = pieces
         .try_fold(Vec::new(), |mut all, piece| async move {

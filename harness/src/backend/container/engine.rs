@@ -33,6 +33,13 @@ pub struct About {
     pub kernel: String,
 }
 
+impl About {
+    /// Whether it is podman, which has words of its own for what a container may not do.
+    pub fn is_podman(&self) -> bool {
+        self.name.starts_with("Podman")
+    }
+}
+
 impl Engine {
     /// Finds the engine.
     ///
@@ -46,11 +53,14 @@ impl Engine {
             let docker = docker.negotiate_version().await.map_err(told)?;
             let version = docker.version().await.map_err(told)?;
             let platform = version.platform.map(|platform| platform.name).filter(|name| !name.is_empty());
-            // Docker's own part is called so and no more.
-            let full = |name: String| if name == "Engine" { "Docker Engine".to_owned() } else { name };
-            let named = version.components.unwrap_or_default().into_iter().next().map(|part| full(part.name));
+            let named = version.components.unwrap_or_default().into_iter().next().map(|part| part.name);
+            // Docker's own part is called so and no more; podman's platform is an architecture.
+            let name = match named {
+                Some(name) if name != "Engine" => name,
+                _ => platform.unwrap_or_else(|| "Docker Engine".to_owned()),
+            };
             let about = About {
-                name: platform.or(named).unwrap_or_default(),
+                name,
                 version: version.version.unwrap_or_default(),
                 api: version.api_version.unwrap_or_default(),
                 kernel: version.kernel_version.unwrap_or_default(),

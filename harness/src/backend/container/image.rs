@@ -18,11 +18,13 @@ use tokio_tar::Header;
 
 use super::engine::told;
 use super::owner::MADE;
-use crate::backend::process::namespaces::{MYSELF, SUPERVISE};
+use crate::backend::process::namespaces::MYSELF;
 use crate::suite::unix_seconds;
 
 /// What our images are called.
 pub const REPOSITORY: &str = "schism";
+/// Where the program is in them.
+pub const PROGRAM: &str = "/schism";
 /// Seconds after which an image that another build made is old: two builds may be in use by turns.
 const OLD: u64 = 3_600;
 /// Bytes of an archive come in blocks.
@@ -46,12 +48,10 @@ pub async fn provide(docker: &Docker) -> Result<String, String> {
         let _ = remove(docker, &id).await;
     }
     let archive = stream::iter(archive(Path::new(MYSELF), REPOSITORY).map_err(told)?);
-    let changes = vec![
-        format!("LABEL {MADE}={}", unix_seconds()),
-        format!("ENTRYPOINT [\"/{REPOSITORY}\"]"),
-        format!("CMD [\"{SUPERVISE}\"]"),
-    ];
-    let options = CreateImageOptionsBuilder::new().from_src("-").repo(REPOSITORY).tag(&tag).changes(changes).build();
+    // Podman hears no tag that is not in the name, and only one change: bollard says several in one.
+    let changes = vec![format!("LABEL {MADE}={}", unix_seconds())];
+    let name = format!("{REPOSITORY}:{tag}");
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(&name).changes(changes).build();
     let body = body_try_stream(archive.map_ok(Into::into));
     let made = docker.create_image(Some(options), Some(body), None).map(|said| said.map(drop));
     made.try_collect::<()>().await.map_err(|error| format!("the image cannot be made: {error}"))?;
@@ -85,7 +85,9 @@ pub async fn old(docker: &Docker, seconds: u64) -> Result<Vec<(String, String)>,
         let made = labels.get(MADE).and_then(|made| made.parse::<u64>().ok()).unwrap_or(0);
         made + seconds <= unix_seconds()
     };
-    let old = images.into_iter().filter(|image| is_old(&image.labels) && !image.repo_tags.contains(&own));
+    // Podman's names begin with a registry.
+    let is_own = |name: &String| name.rsplit('/').next() == Some(&own);
+    let old = images.into_iter().filter(|image| is_old(&image.labels) && !image.repo_tags.iter().any(is_own));
     Ok(old.map(|image| (image.id, image.repo_tags.join(" "))).collect())
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::ContainerSummary;
 use testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    ListContainersOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    PruneContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 use tokio::time::{Instant, sleep};
 
@@ -89,7 +90,7 @@ pub async fn find(docker: &Docker, session: Option<&str>) -> Result<BTreeSet<Lef
     let containers = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let networks = ListNetworksOptionsBuilder::new().filters(&filters).build();
     let volumes = ListVolumesOptionsBuilder::new().filters(&filters).build();
-    let containers = docker.list_containers(Some(containers)).await.map_err(told)?;
+    let containers = list_containers(docker, &containers, session.map(|_| &filters)).await?;
     let networks = docker.list_networks(Some(networks)).await.map_err(told)?;
     let volumes = docker.list_volumes(Some(volumes)).await.map_err(told)?.volumes.unwrap_or_default();
     let containers = containers.iter().filter_map(|one| {
@@ -101,6 +102,30 @@ pub async fn find(docker: &Docker, session: Option<&str>) -> Result<BTreeSet<Lef
     });
     let volumes = volumes.iter().filter_map(|one| Leftover::of(Kind::Volume, &one.name, &one.name, &one.labels));
     Ok(containers.chain(networks).chain(volumes).collect())
+}
+
+/// Lists containers. Podman calls those `stopped` that have ended and are not cleaned up yet, which bollard takes for a
+/// broken answer: that passes, at once where those of a cluster that shall go are removed without being looked at.
+async fn list_containers(
+    docker: &Docker,
+    which: &ListContainersOptions,
+    going: Option<&HashMap<&str, Vec<&str>>>,
+) -> Result<Vec<ContainerSummary>, String> {
+    let began = Instant::now();
+    loop {
+        match docker.list_containers(Some(which.clone())).await {
+            Err(Error::JsonDataError { .. }) if began.elapsed() < PATIENCE => {
+                if let Some(going) = going {
+                    // If it does not work now, it does later.
+                    let _ = docker
+                        .prune_containers(Some(PruneContainersOptionsBuilder::new().filters(going).build()))
+                        .await;
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+            listed => return listed.map_err(told),
+        }
+    }
 }
 
 /// Removes these, and returns when they are gone.

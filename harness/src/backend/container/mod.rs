@@ -95,6 +95,7 @@ struct Kit {
     name: String,
     pace: f64,
     small_disks: bool,
+    podman: bool,
 }
 
 impl Containers {
@@ -116,7 +117,8 @@ impl Fleet {
         let docker = engine.docker().clone();
         let (labels, name) = (owner.labels(&session), format!("schism-{session}"));
         let Settings { pace, small_disks, .. } = *settings;
-        let mut kit = Kit { docker: docker.clone(), tag: String::new(), labels, name, pace, small_disks };
+        let podman = engine.about().is_podman();
+        let mut kit = Kit { docker: docker.clone(), tag: String::new(), labels, name, pace, small_disks, podman };
         let mut fleet =
             Self { engine, ships: Vec::new(), kit: kit.clone(), folder: settings.folder.clone(), reaper: Some(reaper) };
         fleet.kit = fleet.engine.wait(async move {
@@ -228,7 +230,8 @@ impl Kit {
     /// What stores are on: the cluster's volume, or a small disk in each container's memory.
     fn disk(&self) -> Mount {
         if self.small_disks {
-            Mount::tmpfs_mount(STORES).with_size_bytes(SMALL_DISK.cast_signed())
+            // Podman takes no mode for a mode of nothing.
+            Mount::tmpfs_mount(STORES).with_size_bytes(SMALL_DISK.cast_signed()).with_mode(0o1777)
         } else {
             Mount::volume_mount(&self.name, STORES)
         }
@@ -236,7 +239,9 @@ impl Kit {
 
     fn request(&self, name: &str) -> ContainerRequest<GenericImage> {
         let words = [SUPERVISE, "--pace", &self.pace.to_string(), "--grace", &GRACE.as_secs().to_string()];
+        let podman = self.podman;
         let request = GenericImage::new(image::REPOSITORY, &self.tag)
+            .with_entrypoint(image::PROGRAM)
             .with_container_name(self.container(name))
             .with_hostname(name)
             .with_labels(self.labels.clone())
@@ -247,10 +252,12 @@ impl Kit {
             .with_readonly_rootfs(true)
             .with_open_stdin(true)
             .with_cmd(words)
-            .with_host_config_modifier(|host: &mut HostConfig| {
+            .with_host_config_modifier(move |host: &mut HostConfig| {
                 host.auto_remove = Some(true);
                 host.publish_all_ports = Some(false);
+                // Podman does not hear of the first.
                 host.readonly_paths = Some(READ_ONLY.map(str::to_owned).to_vec());
+                host.security_opt = podman.then(settings_but_networks);
                 // Everything said is on the attached streams; the engine need not write it down.
                 host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
             });
@@ -267,6 +274,13 @@ impl Kit {
         let address = networks.get(&self.name).and_then(|network| network.ip_address.as_ref()?.parse().ok());
         address.ok_or_else(|| "it has no address on the cluster's network".to_owned())
     }
+}
+
+/// [`READ_ONLY`] in podman's words, which can open all settings, and hide some of them, but not make some of them
+/// read-only.
+fn settings_but_networks() -> Vec<String> {
+    let hidden: Vec<&str> = READ_ONLY.into_iter().filter(|path| path.starts_with("/proc/sys/")).collect();
+    vec!["unmask=/proc/sys".to_owned(), format!("mask={}", hidden.join(":"))]
 }
 
 /// Makes a network of containers alone, on the first subnet that nobody has.
