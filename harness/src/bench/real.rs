@@ -32,17 +32,25 @@ const TICKS: f64 = 100.0;
 /// How a cluster begins.
 pub(super) type Begin<S> = fn(Settings) -> Result<Real<S>, String>;
 
-/// Measures a cluster of so many nodes, and a ring.
+/// Measures a cluster of so many nodes.
 ///
 /// # Errors
 /// When a cluster cannot be made or something does not happen.
 pub(super) fn measure<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, String> {
+    wait(many(begin, nodes))
+}
+
+/// Measures a ring.
+///
+/// # Errors
+/// When it cannot be made or something does not happen.
+pub(super) fn measure_ring<S: Site>(begin: Begin<S>) -> Result<Vec<Figure>, String> {
+    wait(ring(begin))
+}
+
+fn wait(measured: impl Future<Output = Result<Vec<Figure>, String>>) -> Result<Vec<Figure>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(async {
-        let mut figures = many(begin, nodes).await?;
-        figures.extend(ring(begin).await?);
-        Ok(figures)
-    })
+    runtime.block_on(measured)
 }
 
 /// A cluster that nobody mines in, with links as good as the kernel's.

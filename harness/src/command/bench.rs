@@ -30,8 +30,8 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
         Backend::Container if arguments.faults => return judge(faults::measure(Containers::new), speech),
         _ if arguments.faults => return judge(faults::measure(Processes::new), speech),
         Backend::Simulated => {}
-        Backend::Process => return tell(processes::measure(), speech),
-        Backend::Container => return tell(containers::measure(), speech),
+        Backend::Process => return tell(processes::measure(&sizes_of_real(arguments)), speech),
+        Backend::Container => return tell(containers::measure(&sizes_of_real(arguments)), speech),
     }
     let chosen: Vec<usize> = arguments.nodes.iter().map(|nodes| usize::from(*nodes)).collect();
     let sizes = if chosen.is_empty() { SIZES.to_vec() } else { chosen.clone() };
@@ -68,6 +68,11 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
         print!("{}", table(&figures));
     }
     Ok(if counts { 0 } else { Verdict::Error.exit_code() })
+}
+
+/// Sizes that were asked for; nothing: what is usual.
+fn sizes_of_real(arguments: &Arguments) -> Vec<u32> {
+    arguments.nodes.iter().map(|nodes| u32::from(*nodes)).collect()
 }
 
 /// Tells what clusters of real nodes came to.
