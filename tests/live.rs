@@ -24,6 +24,10 @@ pub fn trials() -> Vec<Trial> {
     if no_python {
         eprintln!("the Python example is ignored: there is no python3 here");
     }
+    let no_tool = !crate::rpc::has_the_tool();
+    if no_tool {
+        eprintln!("a node is NOT asked by litecoin-cli: it is not installed (Debian: apt-get install litecoind)");
+    }
     vec![
         driven("a_driven_cluster_parts_and_meets_and_does_so_again", a_driven_cluster_parts_and_meets),
         driven("a_wrong_order_is_answered_and_changes_nothing", a_wrong_order_changes_nothing),
@@ -37,6 +41,9 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("a_node_that_is_up_is_asked_as_cores_is", crate::rpc::a_node_is_asked_as_cores_is)
             .with_kind("process")
             .with_ignored_flag(no_processes),
+        Trial::test("a_node_that_is_up_is_asked_by_a_tool_of_others", crate::rpc::a_tool_of_others_asks_a_node)
+            .with_kind("process")
+            .with_ignored_flag(no_processes || no_tool),
         Trial::test("a_cluster_whose_holder_is_killed_makes_room_for_the_next", a_killed_holder)
             .with_kind("process")
             .with_ignored_flag(no_processes),

@@ -1,8 +1,9 @@
 //! JSON-RPC and metrics of a live cluster's nodes, asked over plain sockets: who may ask, both dialects, and the figures.
-//! `tests/client` asks the same nodes with a library that others wrote.
+//! `tests/client` asks the same nodes with a library that others wrote, and `litecoin-cli`, where it is installed, as a tool.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
@@ -105,6 +106,72 @@ pub(crate) fn a_node_is_asked_as_cores_is() -> Result<(), Failed> {
     let frozen = node.call(&json!({ "id": 1, "method": "getblockcount" }))?;
     same("a frozen node", &frozen["error"]["message"], &json!("miner-0 does not answer: it is frozen"))?;
     same("its figures", &node.http("GET /metrics", "")?.1.contains("schism_up{node=\"miner-0\"} 0"), &true)
+}
+
+/// A tool that was written for Bitcoin Core's nodes: Debian has Litecoin's.
+const TOOL: &str = "litecoin-cli";
+
+/// Whether it is installed.
+pub(crate) fn has_the_tool() -> bool {
+    let asked = Command::new(TOOL).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+/// Every method, in the words and with the answers of a command line that others wrote.
+pub(crate) fn a_tool_of_others_asks_a_node() -> Result<(), Failed> {
+    let cluster = Up::new("process")?;
+    let node = Asked::node(&cluster, 0)?;
+    let state = cluster.state_file()?;
+    let cookie = format!("{}/.cookie", state["folder"].as_str().ok_or("no folder")?);
+    let (_, port) = node.address.rsplit_once(':').ok_or("no port")?;
+    let asked = |words: &[&str]| -> Result<(bool, String), Failed> {
+        let mut tool = Command::new(TOOL);
+        // In a folder of its own: it looks for settings of whoever runs this.
+        tool.arg("-regtest").arg(format!("-datadir={}", cluster.folder().display()));
+        tool.arg(format!("-rpccookiefile={cookie}")).arg(format!("-rpcport={port}"));
+        let said = tool.args(words).output()?;
+        let (answer, refusal) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        Ok((said.status.success(), format!("{answer}{refusal}").trim().to_owned()))
+    };
+    let says = |words: &[&str]| -> Result<String, Failed> {
+        match asked(words)? {
+            (true, answer) => Ok(answer),
+            (false, refusal) => Err(format!("{words:?}: {refusal}").into()),
+        }
+    };
+    let told = |words: &[&str]| -> Result<Value, Failed> { Ok(serde_json::from_str(&says(words)?)?) };
+    let payee = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let mined = told(&["generatetoaddress", "2", payee])?;
+    let last = mined[1].as_str().ok_or("no second block")?.to_owned();
+    let header = told(&["getblockheader", &last])?;
+    same("the block before it", &header["previousblockhash"], &mined[0])?;
+    let height = header["height"].to_string();
+    same("the block at that height", &says(&["getblockhash", &height])?, &last)?;
+    same("the height", &(says(&["getblockcount"])?.parse::<u64>()? >= height.parse()?), &true)?;
+    same("the best block's hash", &says(&["getbestblockhash"])?.len(), &64)?;
+    let block = told(&["getblock", &last])?;
+    let coinbase = block["tx"][0].as_str().ok_or("no coinbase")?.to_owned();
+    same("a block in hex", &(says(&["getblock", &last, "0"])?.len() > 160), &true)?;
+    same("a coinbase's coin", &told(&["gettxout", &coinbase, "0"])?["coinbase"], &json!(true))?;
+    same("the chain", &told(&["getblockchaininfo"])?["chain"], &json!("regtest"))?;
+    let tips = told(&["getchaintips"])?;
+    same("an active tip", &(tips.as_array().is_some_and(|tips| tips.iter().any(|tip| tip["status"] == "active"))), &true)?;
+    same("peers", &(told(&["getpeerinfo"])?.as_array().is_some_and(|peers| !peers.is_empty())), &true)?;
+    same("a pool", &told(&["getmempoolinfo"])?["loaded"], &json!(true))?;
+    same("its transactions", &told(&["getrawmempool"])?.is_array(), &true)?;
+    let (taken, refusal) = asked(&["sendrawtransaction", "00"])?;
+    same("half a transaction", &(taken, refusal.contains("error code: -22")), &(false, true))?;
+    says(&["addnode", "miner-1", "add"])?;
+    says(&["setban", "miner-1", "add"])?;
+    says(&["setban", "miner-1", "remove"])?;
+    says(&["setnetworkactive", "false"])?;
+    cluster.until("no peer", |status| status["nodes"][0]["peers"] == 0)?;
+    says(&["setnetworkactive", "true"])?;
+    cluster.until("a peer", |status| status["nodes"][0]["peers"] != 0)?;
+    let (taken, refusal) = asked(&["fly"])?;
+    same("what is no method", &(taken, refusal.contains("error code: -32601")), &(false, true))?;
+    same("its last word", &says(&["stop"])?, &"Schism node stopping".to_owned())?;
+    same("a node that was stopped", &asked(&["getblockcount"])?.0, &false)
 }
 
 /// By hand: what a client sends is not what our library made.
