@@ -18,11 +18,14 @@ mod tell;
 
 use std::process::ExitCode;
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     if let Some(ended) = real::as_part_of_a_cluster() {
         return ended;
+    }
+    if let Ok(stage) = std::env::var(real::PANICS) {
+        return real::panic_on_the_way(&stage);
     }
     if let Ok(trial) = std::env::var(real::TRIAL) {
         return real::in_this_process(&trial);
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
     if let Ok(plant) = std::env::var(plants::PLANT) {
         return plants::in_this_process(&plant);
     }
-    let arguments = libtest_mimic::Arguments::from_args();
+    let arguments = Arguments::from_args();
     let told = stories::ALL.iter().map(|story| {
         Trial::test(story.name, move || tell::in_a_process(tell::STORY, story.name)).with_kind("simulated")
     });
@@ -56,20 +59,21 @@ fn main() -> ExitCode {
         .chain(real::trials())
         .chain(attacks::trials())
         .chain(live::trials());
-    libtest_mimic::run(&arguments, spread(trials.collect())).exit_code()
+    run(arguments, trials.collect())
 }
 
-/// Trials in containers wait most of their time and for each other: spread among the rest, they cost little of it.
-fn spread(trials: Vec<Trial>) -> Vec<Trial> {
-    let (slow, rest): (Vec<_>, Vec<_>) = trials.into_iter().partition(|trial| trial.kind() == "container");
-    let every = rest.len() / (slow.len() + 1) + 1;
-    let (mut slow, mut all) = (slow.into_iter(), Vec::new());
-    for (number, trial) in rest.into_iter().enumerate() {
-        if number.is_multiple_of(every) {
-            all.extend(slow.next());
-        }
-        all.push(trial);
+/// Trials in containers wait most of their time and for each other, so that they have a lane of their own beside all others.
+/// Those wait, too, now and then: one more of them than there are processors runs at once.
+fn run(mut arguments: Arguments, trials: Vec<Trial>) -> ExitCode {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    arguments.test_threads.get_or_insert(processors + 1);
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials).exit_code();
     }
-    all.extend(slow);
-    all
+    let (in_containers, others): (Vec<_>, Vec<_>) = trials.into_iter().partition(|trial| trial.kind() == "container");
+    let lane = arguments.clone();
+    let lane = std::thread::spawn(move || libtest_mimic::run(&lane, in_containers));
+    let others = libtest_mimic::run(&arguments, others);
+    let in_containers = lane.join().expect("a failed trial is a result");
+    if others.has_failed() || in_containers.has_failed() { ExitCode::from(101) } else { ExitCode::SUCCESS }
 }

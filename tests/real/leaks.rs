@@ -1,4 +1,5 @@
-//! Nothing is left behind: a run is ended by a signal at some stage, and five seconds later nothing of it is there.
+//! Nothing is left behind: a run is ended at some stage, by a signal, a panic or a disk that is full, and five seconds later
+//! nothing of it is there.
 //!
 //! Every process of the run inherits the write end of a pipe, so that its end says that all are gone, without asking
 //! again and again. Namespaces and wires have no name outside: they are where their processes are. What an engine made
@@ -6,10 +7,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -18,11 +19,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, pipe};
 use schism::backend::container::engine::Engine;
 use schism::backend::container::leftovers::{self, Kind, Leftover};
+use schism::backend::container::Containers;
 use schism::backend::container::owner::{Life, Owner};
-use schism::suite::Backend;
-use schism_chaos::simulation::Stopwatch;
+use schism::backend::process::Processes;
+use schism::backend::process::loopback::Loopbacks;
+use schism::backend::real;
+use schism::checks::View;
+use schism::experiment::Experiment;
+use schism::interrupt::Interrupt;
+use schism::suite::{Backend, Job, Setup, play_on};
+use schism::timeline::{Entry, Happening};
+use schism_chaos::progress::{Phase, Verb};
+use schism_chaos::simulation::{Fidelity, Stopwatch};
+use schism_node::control::Event;
 
 use super::Named;
+use crate::experiments;
 
 /// Milliseconds after which everything must be gone.
 const GONE_WITHIN: u16 = 5_000;
@@ -34,14 +46,57 @@ const FORBID_NETWORKS: &str = "echo 0 > /proc/sys/user/max_net_namespaces";
 const MARK: &str = "SCHISM_LEAK_MARK";
 /// In the first line, which comes on standard output; what happens is told on standard error.
 const FIRST: &str = "seed";
-/// Where a run is when it is ended, and the words after which it is there.
-const STAGES: [(&str, &str); 5] = [
-    ("creating", FIRST),
-    ("running", "running begins"),
-    ("partitioned", "partition begins"),
-    ("frozen", "freeze begins"),
-    ("stopping", "the schedule is over"),
-];
+/// Runs of each backend that are ended in all, at least: `SCHISM_LEAKS` says another number, as every night does.
+const ENDED: usize = 60;
+/// Names the stage at which this executable, started again as a harness, panics.
+pub const PANICS: &str = "SCHISM_PANICS";
+/// Room in a folder of runs whose disk is filled on the way, and in one that has none from the start.
+const ROOM: &str = "32m";
+const NO_ROOM: &str = "64k";
+
+/// Where a run is when it is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Creating,
+    Starting,
+    Running,
+    Partitioned,
+    Frozen,
+    Stopping,
+}
+
+impl Stage {
+    const ALL: [Self; 6] =
+        [Self::Creating, Self::Starting, Self::Running, Self::Partitioned, Self::Frozen, Self::Stopping];
+
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// What a run says when it is there.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Creating => FIRST,
+            Self::Starting => "the first node runs",
+            Self::Running => "running begins",
+            Self::Partitioned => "partition begins",
+            Self::Frozen => "freeze begins",
+            Self::Stopping => "the schedule is over",
+        }
+    }
+
+    /// Whether a run is there as soon as this has happened.
+    fn is_there(self, what: &Happening) -> bool {
+        let step = match what {
+            Happening::Event(Event::Started { .. }) => return self == Self::Starting,
+            Happening::Healed => return self == Self::Stopping,
+            Happening::Acted(act) if act.phase == Phase::Whole && act.verb == Verb::Apply => act.fault.step,
+            _ => return false,
+        };
+        [Self::Running, Self::Partitioned, Self::Frozen].iter().position(|stage| *stage == self) == Some(step)
+    }
+}
+
 /// Four nodes that are hurt in two ways, soon and for long enough.
 const EXPERIMENT: &str = "# Something to be interrupted.
 topology:
@@ -85,21 +140,20 @@ impl Place {
         }
     }
 
-    /// The command there.
-    fn schism(self) -> Command {
-        let schism = env!("CARGO_BIN_EXE_schism");
+    /// A program there.
+    fn program(self, program: &Path) -> Command {
         if self != Self::Loopback {
-            return Command::new(schism);
+            return Command::new(program);
         }
         let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "sh", "-c", &format!("{FORBID_NETWORKS} && exec \"$0\" \"$@\""), schism]);
+        command.args(["--map-root-user", "sh", "-c", &format!("{FORBID_NETWORKS} && exec \"$0\" \"$@\"")]).arg(program);
         command
     }
 
-    /// The same where the folder for runs holds next to nothing; in a mount namespace of its own, so that this, too, goes
-    /// with it.
-    fn schism_with_a_full_disk(self, runs: &Path) -> Command {
-        let mut steps = vec!["mount -t tmpfs -o size=64k schism \"$0\""];
+    /// The same where the folder for runs has so much room; in a mount namespace of its own, so that this, too, goes with it.
+    fn schism_with_room(self, room: &str, runs: &Path) -> Command {
+        let mount = format!("mount -t tmpfs -o size={room} schism \"$0\"");
+        let mut steps = vec![mount.as_str()];
         steps.extend((self == Self::Loopback).then_some(FORBID_NETWORKS));
         let is_root = Uid::effective().is_root() && self != Self::Loopback;
         let mut command = Command::new("unshare");
@@ -109,79 +163,155 @@ impl Place {
     }
 }
 
-/// `kill -9` at every stage, and the other signals where most is going on. With `SCHISM_LEAKS` that often.
+/// Every way to end, at every stage.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
     let places = [Place::Namespaces, Place::Loopback, Place::Containers];
-    places.into_iter().filter(|place| place.backend() == backend).flat_map(trials_at).collect()
+    let places: Vec<Place> = places.into_iter().filter(|place| place.backend() == backend).collect();
+    let wanted = std::env::var("SCHISM_LEAKS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(ENDED);
+    let times = wanted.div_ceil(places.len() * Stage::ALL.len() * End::ALL.len());
+    places.into_iter().flat_map(|place| trials_at(place, times)).collect()
 }
 
-fn trials_at(place: Place) -> Vec<Named> {
-    let times = std::env::var("SCHISM_LEAKS").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+fn trials_at(place: Place, times: usize) -> Vec<Named> {
     let mut trials: Vec<Named> = Vec::new();
     let what = place.name();
-    for (stage, words) in STAGES {
-        for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGABRT] {
-            if signal == Signal::SIGKILL || stage == "frozen" || times > 1 {
-                let ended = format!("ended_by_{}_while_{stage}", signal.as_str().to_lowercase());
-                let name = format!("nothing_is_left_of_a_{what}_run_{ended}");
-                let run = move || (0..times).try_for_each(|_| end_a_run(place, End::By(words, signal)));
-                trials.push((name, Box::new(run)));
-            }
-        }
+    for (stage, end) in Stage::ALL.into_iter().flat_map(|stage| End::ALL.map(|end| (stage, end))) {
+        let name = format!("nothing_is_left_of_a_{what}_run_ended_by_{}_while_{}", end.name(), stage.name());
+        trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run(place, end, stage)))));
     }
-    let name = format!("nothing_is_left_of_a_{what}_run_whose_disk_is_full");
-    trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run(place, End::FullDisk)))));
     if place == Place::Containers {
         let name = "without_its_reaper_a_cluster_of_containers_ends_by_its_lease".to_owned();
-        trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run_without_a_reaper()))));
+        trials.push((name, Box::new(end_a_run_without_a_reaper)));
     }
     trials
 }
 
 /// How a run ends.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// By a signal, once it has said these words.
-    By(&'static str, Signal),
-    /// By itself: there is no room for its run folder.
+    /// By a signal.
+    By(Signal),
+    /// By a panic of the harness.
+    Panic,
+    /// By itself: there is no room for what it writes.
     FullDisk,
 }
 
-fn end_a_run(place: Place, end: End) -> Result<(), Failed> {
+impl End {
+    const ALL: [Self; 6] = [
+        Self::By(Signal::SIGKILL),
+        Self::By(Signal::SIGTERM),
+        Self::By(Signal::SIGHUP),
+        Self::By(Signal::SIGINT),
+        Self::Panic,
+        Self::FullDisk,
+    ];
+
+    fn name(self) -> String {
+        match self {
+            Self::By(signal) => signal.as_str().to_lowercase(),
+            Self::Panic => "a_panic".to_owned(),
+            Self::FullDisk => "a_full_disk".to_owned(),
+        }
+    }
+}
+
+/// Plays an experiment as `schism run` would, in this process, and panics on the way.
+pub fn panic_on_the_way(stage: &str) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [place, runs, file] = words.as_slice() else { panic!("say: PLACE RUNS FILE, not {words:?}") };
+    let stage = Stage::ALL.into_iter().find(|other| other.name() == stage).expect("this is a stage");
+    let places = [Place::Namespaces, Place::Loopback, Place::Containers];
+    let place = places.into_iter().find(|other| other.name() == place).expect("this is a place");
+    let file = Path::new(file);
+    if stage == Stage::Creating {
+        return panic_while_creating(place, file);
+    }
+    let on_the_way = move |_: &View, entry: &Entry| assert!(!stage.is_there(&entry.what), "so it was asked for");
+    let job = Job { backend: place.backend(), runs: Some(runs.into()), ..experiments::template(file) };
+    let results = job.work(&Interrupt::default(), Box::new(on_the_way));
+    eprintln!("it never came so far: {:?}", results.why);
+    ExitCode::SUCCESS
+}
+
+/// The machines' surroundings are there, and no machine yet.
+fn panic_while_creating(place: Place, file: &Path) -> ExitCode {
+    let experiment = Experiment::load(file, &[]).expect("this is an experiment");
+    let setup = Setup {
+        backend: place.backend(),
+        fidelity: Fidelity::Memory,
+        without: None,
+        mutation: None,
+        folder: None,
+        trace: false,
+        repeat: String::new(),
+        interrupt: Interrupt::default(),
+        timeout_factor: 1.0,
+    };
+    fn asked_for<B>(cluster: Result<B, String>) -> Result<B, String> {
+        let _cluster = cluster?;
+        panic!("so it was asked for")
+    }
+    let played = match place {
+        Place::Namespaces => play_on(|settings| asked_for(Processes::new(settings)), &experiment, &setup),
+        Place::Loopback => play_on(|settings| asked_for(Loopbacks::new(settings)), &experiment, &setup),
+        Place::Containers => play_on(|settings: real::Settings| asked_for(Containers::new(settings)), &experiment, &setup),
+    };
+    eprintln!("it never came so far: {:?}", played.err());
+    ExitCode::SUCCESS
+}
+
+fn end_a_run(place: Place, end: End, stage: Stage) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (temporary, runs, file) = (folder.path().join("tmp"), folder.path().join("runs"), folder.path().join("x.yaml"));
     fs::create_dir(&temporary)?;
+    fs::create_dir(&runs)?;
     fs::write(&file, EXPERIMENT)?;
     let interfaces = interfaces()?;
     let (everyone_gone, inherited) = pipe()?;
     let mark = format!("{}-{}", std::process::id(), runs.display());
+    let schism = Path::new(env!("CARGO_BIN_EXE_schism"));
     let mut run = match end {
-        End::By(..) => place.schism(),
-        End::FullDisk => {
-            fs::create_dir(&runs)?;
-            place.schism_with_a_full_disk(&runs)
-        }
+        End::By(_) => place.program(schism),
+        End::Panic => place.program(&std::env::current_exe()?),
+        End::FullDisk if stage == Stage::Creating => place.schism_with_room(NO_ROOM, &runs),
+        End::FullDisk => place.schism_with_room(ROOM, &runs),
     };
-    run.args(["run", "--backend", &place.backend().to_string(), "--runs"]).args([&runs, &file]);
+    if end == End::Panic {
+        run.env(PANICS, stage.name()).env_remove(super::TRIAL).arg(place.name()).args([&runs, &file]);
+    } else {
+        run.args(["run", "--backend", &place.backend().to_string(), "--runs"]).args([&runs, &file]);
+    }
     run.env("TMPDIR", &temporary).env(MARK, &mark).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    match end {
-        End::By(FIRST, _) => run.stdout(Stdio::piped()),
-        End::By(..) => run.stderr(Stdio::piped()),
-        End::FullDisk => &mut run,
-    };
+    // Who ends by itself is not listened to.
+    let by_itself = end == End::Panic || (end == End::FullDisk && stage == Stage::Creating);
+    match stage {
+        _ if by_itself => {}
+        Stage::Creating => drop(run.stdout(Stdio::piped())),
+        _ => drop(run.stderr(Stdio::piped())),
+    }
     let mut run = run.spawn()?;
     drop(inherited);
     let engine = (place == Place::Containers).then(Engine::find).transpose()?;
-    if let End::By(words, signal) = end {
-        wait_until_it_says(&mut run, words)?;
-        if let (Some(engine), FIRST) = (&engine, words) {
+    if !by_itself {
+        wait_until_it_says(&mut run, stage.words())?;
+        if let (Some(engine), Stage::Creating) = (&engine, stage) {
             wait_until(engine, |left| of_run(left, &run).any(|leftover| leftover.kind == Kind::Container))?;
         }
-        kill(Pid::from_raw(i32::try_from(run.id())?), signal)?;
+    }
+    match end {
+        End::By(signal) => kill(Pid::from_raw(i32::try_from(run.id())?), signal)?,
+        End::FullDisk if !by_itself => fill(&run, &runs)?,
+        End::FullDisk | End::Panic => {}
     }
     let ended = run.wait()?;
-    if ended.success() {
-        return Err("it ended as if nothing had happened".into());
+    let as_it_should = match end {
+        End::By(_) => !ended.success(),
+        End::Panic => ended.code() == Some(101),
+        End::FullDisk => ended.code() == Some(3),
+    };
+    if !as_it_should {
+        return Err(format!("it ended otherwise than it should: {ended}").into());
     }
     let mut gone = [PollFd::new(everyone_gone.as_fd(), PollFlags::POLLIN)];
     if poll(&mut gone, PollTimeout::from(GONE_WITHIN))? == 0 {
@@ -247,6 +377,19 @@ fn end_a_run_without_a_reaper() -> Result<(), Failed> {
     next.wait()?;
     wait_until(&engine, |left| of_run(left, &next).next().is_none())?;
     if swept { Ok(()) } else { Err(format!("the next cluster left {left:?}").into()) }
+}
+
+/// Writes to the disk of a run's folder until nothing more fits: it is in the mount namespace of the run.
+fn fill(run: &Child, runs: &Path) -> Result<(), Failed> {
+    let inside = PathBuf::from(format!("/proc/{}/root{}", run.id(), runs.display()));
+    let mut file = File::create(inside.join("filled"))?;
+    loop {
+        match file.write(&[0; 4_096]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Waits until an engine's holdings are so; as long as everything may take to be gone.

@@ -11,6 +11,8 @@ mod told;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+pub use leaks::{PANICS, panic_on_the_way};
+
 use libtest_mimic::{Failed, Trial};
 use schism::backend::capability::Offer;
 use schism::backend::container::engine::Engine;

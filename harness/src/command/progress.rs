@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use schism_chaos::progress::{Phase, Verb};
+use schism_node::control::Event;
 
 use crate::checks::View;
 use crate::experiment::Experiment;
@@ -18,8 +19,11 @@ pub(super) fn show(experiment: &Experiment, quiet: bool) -> Onlooker {
     }
     let names: Vec<String> = experiment.faults.iter().map(|step| step.name.clone()).collect();
     if !std::io::stderr().is_terminal() {
+        let mut runs = false;
         return Box::new(move |view, entry| {
-            if let Some(words) = turn(&names, entry) {
+            let starts = matches!(entry.what, Happening::Event(Event::Started { .. }));
+            let first = (starts && !std::mem::replace(&mut runs, true)).then(|| "the first node runs".to_owned());
+            if let Some(words) = first.or_else(|| turn(&names, entry)) {
                 eprintln!("{:>8.1} s  height {:>4}  {words}", entry.at.as_secs_f64(), height(view));
             }
         });
