@@ -28,6 +28,8 @@ use crate::report::{Results, Verdict};
 /// The hidden verb of a worker's command.
 pub const WORKER: &str = "worker";
 
+/// Where glibc is told how to keep memory.
+pub(crate) const KEEPING: &str = "GLIBC_TUNABLES";
 /// How the C library keeps a worker's memory, where it is glibc: in one piece, on large pages, and nothing given back. Measured:
 /// a third more node-seconds a second at a thousand nodes.
 const MEMORY: &str = "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:\
@@ -40,7 +42,7 @@ glibc.malloc.trim_threshold=1099511627776:glibc.malloc.mmap_threshold=33554432";
 pub(crate) fn worker(name: &str) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     // A cluster is a great many small pieces of memory, which a worker keeps until its end.
-    command.arg(name).env("GLIBC_TUNABLES", MEMORY);
+    command.arg(name).env(KEEPING, MEMORY);
     Ok(command)
 }
 
