@@ -162,7 +162,7 @@ fn real<B: PlaceOfNodes>(
     let orders = Orders {
         unhealed: never_healed(experiment, setup.without),
         interrupt: setup.interrupt.clone(),
-        link_up: LINK_UP.mul_f64(setup.timeout_factor),
+        link_up: LINK_UP.mul_f64(setup.timeout_factor).div_f64(pace),
         pace: 1.0,
         grace: KERNELS_WAIT.div_f64(pace),
         live,
@@ -231,7 +231,7 @@ fn results(
     })
 }
 
-/// How long nodes may take to find their first peers.
+/// How long nodes may take to find their first peers. Real ones take real time: the kernel's and libp2p's waits know no pace.
 const LINK_UP: Duration = Duration::from_secs(60);
 
 /// Real time after a heal until what was held has crossed everywhere: the kernel waits up to a second between late
