@@ -147,9 +147,6 @@ enum Verb {
     /// See that nothing is left of a cluster of containers
     #[command(hide = true, name = reaper::VERB)]
     Reap(stages::ReapArguments),
-    /// Be a node
-    #[command(hide = true, name = crate::node::VERB)]
-    Node,
 }
 
 /// Whether this verb is one that a cluster of real nodes starts its parts with.
@@ -161,6 +158,10 @@ pub fn is_part_of_a_cluster(verb: &str) -> bool {
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
     end_with_the_reader();
+    // Where there is one node there are many: what a command line is read with is not to be resident in each.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == crate::node::VERB) {
+        return code(stages::be_a_node());
+    }
     code(execute(std::env::args_os()))
 }
 
@@ -192,10 +193,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     let speech = command.speech;
-    // A real node has its process, and its log, for itself.
-    if !matches!(command.verb, Verb::Node) {
-        crate::logs::listen(speech.verbose >= 2);
-    }
+    crate::logs::listen(speech.verbose >= 2);
     let done = match command.verb {
         Verb::Run(arguments) => run::run(&arguments, speech),
         Verb::Test(arguments) => test::test(&arguments, speech),
@@ -233,7 +231,6 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Verb::Apart(arguments) => Ok(stages::apart(&arguments)),
         Verb::Supervise(arguments) => Ok(stages::supervise(&arguments)),
         Verb::Reap(arguments) => Ok(stages::reap(&arguments)),
-        Verb::Node => Ok(stages::be_a_node()),
     };
     done.unwrap_or_else(|report| {
         eprintln!("{report:?}");
