@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_kept_run_is_repeated_by_its_folder_alone", repeated),
         trial("a_repetition_that_differs_is_told_where", differs),
         trial("a_node_logs_the_same_in_every_run_of_a_seed", logs),
+        trial("nodes_log_json_where_it_is_asked_for", logs_in_json),
         trial("kept_runs_stand_side_by_side", compared),
         trial("faults_that_are_not_the_kernels_are_refused_where_those_are_required", required),
     ]
@@ -42,9 +43,13 @@ impl Runs {
     }
 
     fn schism(&self, words: &str) -> Result<Output, Failed> {
+        Ok(self.command(words).output()?)
+    }
+
+    fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
         command.args(words.split(' ')).current_dir(self.0.path()).env_remove("SCHISM_RUNS");
-        Ok(command.output()?)
+        command
     }
 
     /// The one object that a command prints with `--json`, and whether it exited with 0.
@@ -107,6 +112,35 @@ fn logs() -> Result<(), Failed> {
     let both = first.contains("debug schism_node::network") && first.contains("\"event\":\"tip_changed\"");
     if first != second || !both {
         return Err(format!("{first}\nand\n{second}").into());
+    }
+    Ok(())
+}
+
+fn logs_in_json() -> Result<(), Failed> {
+    let runs = Runs::new()?;
+    let asked = |format: &str, words: &str| runs.command(words).env("SCHISM_LOG_FORMAT", format).output();
+    let refused = asked("yaml", "run short.yaml")?;
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    if refused.status.code() != Some(3)
+        || !why.contains("SCHISM_LOG_FORMAT=yaml")
+        || runs.0.path().join("runs").exists()
+    {
+        return Err(why.into());
+    }
+    for words in ["run short.yaml", "run short.yaml --backend process --set pace.process=0.05"] {
+        asked("json", words)?;
+        let merged = String::from_utf8(runs.schism("logs --run runs/short/latest --merge")?.stdout)?;
+        let lines: Result<Vec<Value>, _> = merged.lines().map(serde_json::from_str).collect();
+        let lines = lines.map_err(|error| format!("{words}: {error}: {merged}"))?;
+        // Seconds of the story, or a time of day.
+        let time = |line: &Value| match &line["timestamp"] {
+            Value::Number(seconds) => format!("{:020.6}", seconds.as_f64().unwrap_or_default()),
+            other => other.to_string(),
+        };
+        let says = |node| lines.iter().any(|line| line["node"] == node && line["message"].is_string());
+        if !lines.iter().map(time).is_sorted() || !says("miner-0") || !says("miner-1") {
+            return Err(format!("{words}: {merged}").into());
+        }
     }
     Ok(())
 }

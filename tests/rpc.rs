@@ -155,7 +155,11 @@ pub(crate) fn a_tool_of_others_asks_a_node() -> Result<(), Failed> {
     same("a coinbase's coin", &told(&["gettxout", &coinbase, "0"])?["coinbase"], &json!(true))?;
     same("the chain", &told(&["getblockchaininfo"])?["chain"], &json!("regtest"))?;
     let tips = told(&["getchaintips"])?;
-    same("an active tip", &(tips.as_array().is_some_and(|tips| tips.iter().any(|tip| tip["status"] == "active"))), &true)?;
+    same(
+        "an active tip",
+        &(tips.as_array().is_some_and(|tips| tips.iter().any(|tip| tip["status"] == "active"))),
+        &true,
+    )?;
     same("peers", &(told(&["getpeerinfo"])?.as_array().is_some_and(|peers| !peers.is_empty())), &true)?;
     same("a pool", &told(&["getmempoolinfo"])?["loaded"], &json!(true))?;
     same("its transactions", &told(&["getrawmempool"])?.is_array(), &true)?;

@@ -1,4 +1,5 @@
-//! Logs: what each node says of itself while it runs in a simulation, a file a node, in virtual time since the start.
+//! Logs: what each node says of itself while it runs, a file a node, as text or as JSON. Real nodes write their own; this is who
+//! writes those of a simulation, in virtual time since the start.
 //!
 //! Tracing speaks to one subscriber for the whole process, while files belong to one run: so the subscriber looks for
 //! the files of the thread that speaks, and asks the simulation whose turn it is there.
@@ -10,6 +11,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use schism_chaos::simulation::{clock, on_stage};
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -21,6 +23,40 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::suite::RunFolder;
 
+/// Says what nodes log, where somebody wants another part of it: `schism_node=info`.
+pub const WORDS: &str = "SCHISM_LOG";
+/// Says as what they log it.
+pub const FORMAT: &str = "SCHISM_LOG_FORMAT";
+
+/// As what nodes log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A line that is an object: `timestamp`, `level`, `target`, `message`, and the fields of what is said.
+    Json,
+}
+
+impl Format {
+    /// The one that [`FORMAT`] asks for.
+    ///
+    /// # Errors
+    /// When there is no such format.
+    pub fn asked() -> Result<Self, String> {
+        match std::env::var(FORMAT).as_deref() {
+            Err(_) | Ok("" | "text") => Ok(Self::Text),
+            Ok("json") => Ok(Self::Json),
+            Ok(other) => Err(format!("{FORMAT}={other}: logs are `text` or `json`")),
+        }
+    }
+}
+
+/// What is logged of nodes where nobody asks for another part of it.
+pub fn words() -> EnvFilter {
+    EnvFilter::try_from_env(WORDS).unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into())
+}
+
 /// Text of one node that is kept before it is written: no file stays open, for a thousand nodes would have too many.
 const KEPT: usize = 32 * 1024;
 
@@ -30,10 +66,8 @@ pub fn listen(loud: bool) {
     let to_files = tracing_subscriber::registry().with(ToFiles.with_filter(Logged::nodes()));
     // A second command in one process (a test) keeps the first one's.
     let _ = if loud {
-        let words =
-            EnvFilter::try_from_env("SCHISM_LOG").unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into());
         // Without a time of day: the nodes' clock is virtual.
-        let aloud = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).with_filter(words);
+        let aloud = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).with_filter(words());
         to_files.with(aloud).try_init()
     } else {
         // No second layer, not even an empty one: every word of libp2p's would be asked about each time it is said.
@@ -44,6 +78,7 @@ pub fn listen(loud: bool) {
 /// The logs of one run.
 struct Logs {
     files: Vec<Log>,
+    format: Format,
     failed: Option<io::Error>,
 }
 
@@ -60,7 +95,9 @@ thread_local! {
 /// Writes what nodes say on this thread into a run folder, until [`close`]. Names are those of the nodes, by position.
 pub fn open(folder: &RunFolder, names: impl Iterator<Item = String>) {
     let log = |name: String| Log { path: folder.log(&name), unwritten: String::new() };
-    LOGS.set(Some(Logs { files: names.map(log).collect(), failed: None }));
+    // What is no format was refused before anything started.
+    let format = Format::asked().unwrap_or_default();
+    LOGS.set(Some(Logs { files: names.map(log).collect(), format, failed: None }));
 }
 
 /// Writes what is left.
@@ -76,11 +113,24 @@ pub fn close() -> io::Result<()> {
 impl Logs {
     fn note(&mut self, event: &Event<'_>) {
         let Some(log) = on_stage().and_then(|node| self.files.get_mut(usize::from(node.0))) else { return };
-        let (at, metadata) = (clock::elapsed(), event.metadata());
-        let level = metadata.level().as_str().to_ascii_lowercase();
+        let (at, metadata) = (clock::elapsed().as_secs_f64(), event.metadata());
         // Writing to a String cannot fail.
-        let _ = write!(log.unwritten, "{:>12.6} {level:<5} {}:", at.as_secs_f64(), metadata.target());
-        event.record(&mut Words(&mut log.unwritten));
+        let _ = match self.format {
+            Format::Text => {
+                let level = metadata.level().as_str().to_ascii_lowercase();
+                let begun = write!(log.unwritten, "{at:>12.6} {level:<5} {}:", metadata.target());
+                event.record(&mut Words(&mut log.unwritten));
+                begun
+            }
+            Format::Json => {
+                let mut fields = Fields(Map::new());
+                fields.put("timestamp", at);
+                fields.put("level", metadata.level().as_str());
+                fields.put("target", metadata.target());
+                event.record(&mut fields);
+                write!(log.unwritten, "{}", Value::Object(fields.0))
+            }
+        };
         log.unwritten.push('\n');
         if log.unwritten.len() > KEPT
             && let Err(error) = log.write()
@@ -149,5 +199,40 @@ impl Visit for Words<'_> {
             "message" => write!(self.0, " {value:?}"),
             name => write!(self.0, " {name}={value:?}"),
         };
+    }
+}
+
+/// An event's fields as members of an object, with numbers as numbers.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field.name(), value);
     }
 }

@@ -17,9 +17,9 @@ use libtest_mimic::Failed;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, pipe};
+use schism::backend::container::Containers;
 use schism::backend::container::engine::Engine;
 use schism::backend::container::leftovers::{self, Kind, Leftover};
-use schism::backend::container::Containers;
 use schism::backend::container::owner::{Life, Owner};
 use schism::backend::process::Processes;
 use schism::backend::process::loopback::Loopbacks;
@@ -255,7 +255,9 @@ fn panic_while_creating(place: Place, file: &Path) -> ExitCode {
     let played = match place {
         Place::Namespaces => play_on(|settings| asked_for(Processes::new(settings)), &experiment, &setup),
         Place::Loopback => play_on(|settings| asked_for(Loopbacks::new(settings)), &experiment, &setup),
-        Place::Containers => play_on(|settings: real::Settings| asked_for(Containers::new(settings)), &experiment, &setup),
+        Place::Containers => {
+            play_on(|settings: real::Settings| asked_for(Containers::new(settings)), &experiment, &setup)
+        }
     };
     eprintln!("it never came so far: {:?}", played.err());
     ExitCode::SUCCESS
@@ -445,7 +447,12 @@ fn marked(mark: &str) -> Vec<String> {
 
 /// Processes with this mark, by their folders.
 fn with_mark(mark: &str) -> impl Iterator<Item = PathBuf> {
-    let wanted = format!("{MARK}={mark}");
+    with_variable(MARK, mark)
+}
+
+/// Processes that have or inherited this variable, by their folders.
+pub(super) fn with_variable(name: &str, value: &str) -> impl Iterator<Item = PathBuf> {
+    let wanted = format!("{name}={value}");
     let is_ours = move |process: &PathBuf| {
         let environment = fs::read(process.join("environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())

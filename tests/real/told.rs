@@ -1,6 +1,7 @@
 //! Stories on real nodes: the same words as in simulations, in real time.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -18,7 +19,7 @@ use schism::topology::Topology;
 use schism_chaos::evidence::LinkCounters;
 use schism_chaos::fault::{CrashKind, Fault, Links};
 
-use super::Named;
+use super::{Named, leaks};
 use crate::{experiments, stories};
 
 /// Real seconds that a second of these stories takes.
@@ -63,6 +64,7 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
         experiment("processes_pass_every_fault", "every-fault", &[], backend),
         experiment("processes_open_their_ledgers_after_every_kill", "real/killing", &["profile=quick"], backend),
         experiment("processes_notice_every_torn_disk", "real/killing", TORN, backend),
+        story("processes_ask_nobody_where_their_neighbours_are", "mesh-10.yaml", Processes::new, neighbours_are_known),
         story("a_frozen_process_says_nothing", "pair.yaml", Processes::new, a_frozen_process_says_nothing),
         story("a_selfish_process_makes_others_waste_blocks", "selfish-5.yaml", Processes::new, a_selfish_process),
     ]
@@ -90,6 +92,23 @@ async fn a_frozen_process_says_nothing(mut story: Story<Processes>) -> Result<()
     assert_eq!((after.words, after.withheld), (before.words, 1));
     story.heal(frozen).await?;
     story.converge(seconds(120)).await
+}
+
+/// Every node's machine was told where all others are, for good: what the kernel finds out by asking counts against a limit that all
+/// clusters of a system share.
+async fn neighbours_are_known(mut story: Story<Processes>) -> Result<(), story::Failed> {
+    story.start().await?;
+    let trial = std::env::var(super::TRIAL).expect("a trial has a name");
+    let is_node = |process: &PathBuf| fs::read(process.join("cmdline")).is_ok_and(|line| line.ends_with(b"\0node\0"));
+    let tables: Vec<String> = leaks::with_variable(super::TRIAL, &trial)
+        .filter(is_node)
+        .map(|process| fs::read_to_string(process.join("net/arp")).expect("a node lives"))
+        .collect();
+    // Behind a line of titles: the flags are complete (2) and permanent (4).
+    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
+    let flags: Vec<&str> = lines.filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(flags, ["0x6"; 10 * 9], "{tables:?}");
+    Ok(())
 }
 
 /// An adversary stands between the actors of a real node as it does in a simulation: without it everyone's blocks, a

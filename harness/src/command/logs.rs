@@ -1,4 +1,4 @@
-//! `schism logs`: what nodes have logged, of a cluster that is up or of any run folder.
+//! `schism logs`: what nodes have logged, of a cluster that is up or of any run folder. Where that is JSON, so is what is printed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use serde::Deserialize;
 
 use super::live::Which;
 use crate::yaml::closest;
@@ -98,20 +99,29 @@ fn tell(logs: &mut [Log], merge: bool, several: bool) -> bool {
         lines.sort_by_key(|(_, line)| time(line));
     }
     let mut out = std::io::stdout().lock();
-    let written = lines.iter().try_for_each(|(node, line)| match several {
-        true => writeln!(out, "{node}  {line}"),
-        false => writeln!(out, "{line}"),
+    let written = lines.iter().try_for_each(|(node, line)| match (several, line.strip_prefix('{')) {
+        (true, Some(rest)) => writeln!(out, "{{\"node\":\"{node}\",{rest}"),
+        (true, None) => writeln!(out, "{node}  {line}"),
+        (false, _) => writeln!(out, "{line}"),
     });
     written.and_then(|()| out.flush()).is_ok()
 }
 
 /// When a line was logged: seconds of the story first, as numbers, then a time of day as it is written.
 fn time(line: &str) -> (u64, String) {
-    let first = line.split_whitespace().next().unwrap_or_default();
+    let stamp = line.starts_with('{').then(|| serde_json::from_str::<Stamp>(line).ok()).flatten();
+    let stamp = stamp.map(|stamp| stamp.timestamp.to_string());
+    let first = stamp.as_deref().or(line.split_whitespace().next()).unwrap_or_default().trim_matches('"');
     match first.trim_end_matches('s').parse::<f64>() {
         Ok(seconds) => ((seconds * 1e6) as u64, String::new()),
         Err(_) => (0, first.to_owned()),
     }
+}
+
+/// What a line of JSON says of its time.
+#[derive(Deserialize)]
+struct Stamp {
+    timestamp: serde_json::Value,
 }
 
 impl Log {
@@ -122,5 +132,20 @@ impl Log {
             return None;
         }
         Some(std::mem::take(&mut self.begun).trim_end().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_every_form_have_their_time() {
+        let of = |line: &str| time(line);
+        assert_eq!(of("    1.250000 debug schism_node: tip changed"), (1_250_000, String::new()));
+        assert_eq!(of(r#"{"level":"DEBUG","timestamp":1.25}"#), (1_250_000, String::new()));
+        let day = "2026-11-22T05:52:36.296576Z";
+        assert_eq!(of(&format!("{day} DEBUG schism_node: x")), (0, day.to_owned()));
+        assert_eq!(of(&format!(r#"{{"timestamp":"{day}","level":"DEBUG"}}"#)), (0, day.to_owned()));
     }
 }

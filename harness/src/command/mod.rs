@@ -193,6 +193,10 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
     };
     let speech = command.speech;
+    if let Err(why) = crate::logs::Format::asked() {
+        eprintln!("{:?}", miette::miette!("{why}"));
+        return Verdict::Error.exit_code();
+    }
     crate::logs::listen(speech.verbose >= 2);
     let done = match command.verb {
         Verb::Run(arguments) => run::run(&arguments, speech),

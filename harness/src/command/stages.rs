@@ -12,9 +12,11 @@ use clap::Args;
 use crate::backend::container::reaper;
 use crate::backend::process::namespaces::{self, Lot, MYSELF};
 use crate::backend::real::patience;
+use crate::logs::{self, Format};
 use crate::node;
 use crate::report::Verdict;
 use crate::supervisor::lease::Lease;
+use crate::supervisor::netlink::links::Neighbour;
 use crate::supervisor::network::{Kernel, Network, Unowned};
 use crate::supervisor::protocol::Word;
 use crate::supervisor::serve::serve;
@@ -113,7 +115,7 @@ pub(super) fn supervise(arguments: &SuperviseArguments) -> i32 {
         namespaces::mount_processes();
         arguments.pace.into_iter().for_each(patience::follow);
     }
-    let take_charge = move |peers: &[Ipv4Addr]| -> io::Result<Box<dyn Network>> {
+    let take_charge = move |peers: &[Neighbour]| -> io::Result<Box<dyn Network>> {
         if loopback { Ok(Box::new(Unowned)) } else { Ok(Box::new(Kernel::take_charge(peers)?)) }
     };
     let program = [MYSELF, node::VERB].map(str::to_owned).to_vec();
@@ -135,14 +137,11 @@ pub(super) fn reap(arguments: &ReapArguments) -> i32 {
 }
 
 pub(super) fn be_a_node() -> i32 {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("SCHISM_LOG")
-                .unwrap_or_else(|_| "schism_node=debug,schism_wire=debug".into()),
-        )
-        .with_ansi(false)
-        .with_writer(io::stderr)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(logs::words()).with_ansi(false).with_writer(io::stderr);
+    match Format::asked().unwrap_or_default() {
+        Format::Text => log.init(),
+        Format::Json => log.json().flatten_event(true).init(),
+    }
     match node::be() {
         Ok(()) => 0,
         Err(error) => {

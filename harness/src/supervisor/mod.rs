@@ -31,12 +31,13 @@ use schism_chaos::fault::CrashKind;
 use self::lease::Lease;
 use self::life::Life;
 use self::netlink::disciplines;
+use self::netlink::links::Neighbour;
 use self::network::{Network, Unowned};
 use self::probe::{Probe, Probes};
 use self::protocol::{Fruit, Order, VERSION, What, Word};
 
 /// Makes the network once the peers are known.
-pub type TakeCharge = Box<dyn FnMut(&[Ipv4Addr]) -> io::Result<Box<dyn Network>>>;
+pub type TakeCharge = Box<dyn FnMut(&[Neighbour]) -> io::Result<Box<dyn Network>>>;
 
 /// A supervisor, which says its words to `out`.
 pub struct Supervisor<W> {
@@ -161,7 +162,7 @@ impl<W: Write> Supervisor<W> {
         self.probes.as_ref().map_or(Ok(()), |probes| probes.begin(id, to, probe))
     }
 
-    fn greet(&mut self, version: u32, peers: &[Ipv4Addr]) -> io::Result<Fruit> {
+    fn greet(&mut self, version: u32, peers: &[Neighbour]) -> io::Result<Fruit> {
         if version != VERSION {
             let what =
                 format!("the harness speaks version {version}, this supervisor {VERSION}: use one build for both");

@@ -10,6 +10,7 @@ use schism_chaos::link::Link;
 
 use super::delay::DelayLine;
 use super::filter::{Filter, Queueing, Set};
+use super::netlink::links::{self, Neighbour};
 use super::protocol::Counted;
 
 /// The links into a node.
@@ -49,11 +50,13 @@ impl Kernel {
     ///
     /// # Errors
     /// What the kernel said.
-    pub fn take_charge(peers: &[Ipv4Addr]) -> io::Result<Self> {
-        let filter = Filter::make(peers)?;
+    pub fn take_charge(peers: &[Neighbour]) -> io::Result<Self> {
+        links::know(peers)?;
+        let peers: Vec<Ipv4Addr> = peers.iter().map(|peer| peer.address).collect();
+        let filter = Filter::make(&peers)?;
         let delay_line = filter.queueing().map(|_| DelayLine::begin()).transpose()?;
         let free = Link { latency: Duration::ZERO, ..Link::default() };
-        Ok(Self { filter, delay_line, links: peers.iter().map(|peer| (*peer, free)).collect() })
+        Ok(Self { filter, delay_line, links: peers.into_iter().map(|peer| (peer, free)).collect() })
     }
 }
 

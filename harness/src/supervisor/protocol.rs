@@ -1,7 +1,7 @@
 //! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
 //!
 //! ```text
-//! harness ── {"id":1,"what":{"hello":{"version":3,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ── {"id":1,"what":{"hello":{"version":4,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
 //! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
 //! ```
 //!
@@ -24,10 +24,11 @@ use schism_node::wire::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 
 use super::filter::Queueing;
+use super::netlink::links::Neighbour;
 use super::probe::{Probe, Probed};
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes of a line at most: the largest block in hex, twice.
 pub const LONGEST_LINE: usize = 64 << 20;
 
@@ -49,8 +50,8 @@ pub enum What {
     Hello {
         /// [`VERSION`] of the harness.
         version: u32,
-        /// Addresses of all other nodes there will ever be.
-        peers: Vec<Ipv4Addr>,
+        /// All other nodes there will ever be.
+        peers: Vec<Neighbour>,
     },
     /// Stay so long, counted from now: unless this comes again before, end. May come before everything else.
     Stay {

@@ -35,7 +35,7 @@ impl Ear {
 
 fn supervisor(program: &[&str]) -> (Supervisor<Ear>, Ear) {
     let ear = Ear::default();
-    let take_charge = |_: &[Ipv4Addr]| Ok(Box::new(Unowned) as Box<dyn Network>);
+    let take_charge = |_: &[Neighbour]| Ok(Box::new(Unowned) as Box<dyn Network>);
     let program = program.iter().map(|&word| word.to_owned()).collect();
     (Supervisor::new(ear.clone(), program, Box::new(take_charge)), ear)
 }

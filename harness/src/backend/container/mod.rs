@@ -47,13 +47,13 @@ use super::process::namespaces::SUPERVISE;
 use super::real::attached::Ears;
 use super::real::site::{Machine, Site, Wanted};
 use super::real::{Real, Settings};
+use crate::logs;
 use crate::supervisor::disk::SMALL_DISK;
+use crate::supervisor::netlink::links::{Hardware, Neighbour};
 
 /// A cluster of containers.
 pub type Containers = Real<Fleet>;
 
-/// Says what nodes log, where somebody wants more of it.
-const LOG: &str = "SCHISM_LOG";
 /// Containers started at once: the engine works on each for itself, and more only wait for processors.
 pub const AT_ONCE: usize = 8;
 /// Where the stores are in a container.
@@ -206,9 +206,9 @@ impl Kit {
     ) -> Result<(ContainerAsync<GenericImage>, Machine), String> {
         let failed = |what: String| format!("{name}: its container cannot be started: {what}");
         let ship = self.start(&name).await.map_err(failed)?;
-        let address = self.address(ship.id()).await.map_err(failed)?;
+        let place = self.place(ship.id()).await.map_err(failed)?;
         let attached = attach(&self.docker, ship.id(), ears, log).await.map_err(failed)?;
-        Ok((ship, Machine { attached, address }))
+        Ok((ship, Machine { attached, place }))
     }
 
     /// What a node's container is called.
@@ -261,19 +261,26 @@ impl Kit {
                 // Everything said is on the attached streams; the engine need not write it down.
                 host.log_config = Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None });
             });
-        match std::env::var(LOG) {
-            Ok(what) => request.with_env_var(LOG, what),
-            Err(_) => request,
-        }
+        // What nodes log, and as what, is said to whoever starts them.
+        let said = [logs::WORDS, logs::FORMAT].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
+        said.fold(request, |request, (name, value)| request.with_env_var(name, value))
     }
 
-    /// The address that the engine gave a container.
-    async fn address(&self, id: &str) -> Result<Ipv4Addr, String> {
+    /// The addresses that the engine gave a container.
+    async fn place(&self, id: &str) -> Result<Neighbour, String> {
         let found = self.docker.inspect_container(id, None::<InspectContainerOptions>).await.map_err(told)?;
         let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let address = networks.get(&self.name).and_then(|network| network.ip_address.as_ref()?.parse().ok());
-        address.ok_or_else(|| "it has no address on the cluster's network".to_owned())
+        let network = networks.get(&self.name);
+        let address = network.and_then(|network| network.ip_address.as_ref()?.parse().ok());
+        let address = address.ok_or_else(|| "it has no address on the cluster's network".to_owned())?;
+        Ok(Neighbour { address, hardware: network.and_then(|network| hardware(network.mac_address.as_ref()?)) })
     }
+}
+
+/// The address of a wire as engines write it: `02:42:0a:40:00:02`.
+fn hardware(text: &str) -> Option<Hardware> {
+    let bytes: Option<Vec<u8>> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    bytes?.try_into().ok()
 }
 
 /// [`READ_ONLY`] in podman's words, which can open all settings, and hide some of them, but not make some of them

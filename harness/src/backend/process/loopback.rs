@@ -12,6 +12,7 @@ use super::namespaces::{SUPERVISE, myself};
 use super::{Becomes, attach};
 use crate::backend::real::site::{Layer, Machine, Site, Wanted};
 use crate::backend::real::{PORT, Real, Settings};
+use crate::supervisor::netlink::links::Neighbour;
 
 /// A cluster of processes on the loopback.
 pub type Loopbacks = Real<Loopback>;
@@ -65,7 +66,7 @@ impl Site for Loopback {
                 attach(command, Becomes::Supervisor, ears)
             };
             let attached = begin().map_err(|error| format!("{name}: its supervisor cannot be started: {error}"))?;
-            Ok(Machine { attached, address: address(self.net, number) })
+            Ok(Machine { attached, place: Neighbour { address: address(self.net, number), hardware: None } })
         };
         wanted.into_iter().map(make).collect()
     }

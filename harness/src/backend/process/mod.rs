@@ -21,6 +21,7 @@ use self::namespaces::{ENTER, SCRATCH, myself};
 use super::real::attached::{Attached, Ears};
 use super::real::site::{Machine, Site, Wanted};
 use super::real::{Real, Settings};
+use crate::supervisor::netlink::links::{Neighbour, hardware};
 
 /// A cluster of processes.
 pub type Processes = Real<Namespaces>;
@@ -82,7 +83,7 @@ impl Site for Namespaces {
             let attached =
                 self.enter(number, &name, address).and_then(|command| attach(command, Becomes::Followed, ears));
             let attached = attached.map_err(|error| format!("{name}: its supervisor cannot be started: {error}"))?;
-            Ok(Machine { attached, address })
+            Ok(Machine { attached, place: Neighbour { address, hardware: Some(hardware(address)) } })
         };
         wanted.into_iter().map(make).collect()
     }

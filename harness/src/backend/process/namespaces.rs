@@ -167,7 +167,7 @@ pub fn apart(lot: &Lot) -> io::Result<Child> {
         mount(Some("schism"), SCRATCH, Some("tmpfs"), MsFlags::empty(), size.as_deref())?;
     }
     patience::follow(lot.pace);
-    links::lay_wire(&mut hub, lot.number, std::process::id())?;
+    links::lay_wire(&mut hub, lot.number, std::process::id(), links::hardware(lot.address))?;
     links::settle_in(lot.address)?;
     myself(&[SUPERVISE]).spawn()
 }

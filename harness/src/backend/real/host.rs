@@ -10,6 +10,7 @@ use schism_chaos::gate::Passage;
 
 use super::attached::Attached;
 use crate::backend::Place;
+use crate::supervisor::netlink::links::{Hardware, Neighbour};
 use crate::supervisor::protocol::{Counted, Report, What};
 
 /// A node's machine.
@@ -22,6 +23,8 @@ pub struct Host {
     pub attached: Option<Attached>,
     /// Its address, from then on.
     pub address: Ipv4Addr,
+    /// That of its wire, where it has one.
+    pub hardware: Option<Hardware>,
     /// Whether it runs, frozen or not.
     pub alive: bool,
     /// Whether it stands still.
@@ -50,6 +53,7 @@ impl Host {
             program: None,
             attached: None,
             address: Ipv4Addr::UNSPECIFIED,
+            hardware: None,
             alive: false,
             frozen: false,
             counters: NodeCounters::default(),
@@ -60,6 +64,11 @@ impl Host {
             disk: None,
             clock: (0.0, 1.0),
         }
+    }
+
+    /// Where others reach it.
+    pub fn neighbour(&self) -> Neighbour {
+        Neighbour { address: self.address, hardware: self.hardware }
     }
 
     /// Whether the node hears what it is told.

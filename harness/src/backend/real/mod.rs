@@ -19,7 +19,6 @@ pub mod site;
 mod verbs;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +33,7 @@ use self::site::{Layer, Machine, Site, Wanted};
 use super::capability::Offer;
 use super::{Backend, Heard, Inbox, MOST_CONNECTIONS, Place, draws};
 use crate::supervisor::netlink::disciplines::SOUGHT;
+use crate::supervisor::probe::{Probe, Probed};
 use crate::supervisor::protocol::{Fruit, Instructions, Report, VERSION, Way, What};
 
 /// Real time that an order may take to be obeyed, on a machine that is busy.
@@ -101,24 +101,45 @@ impl<S: Site> Real<S> {
         }
     }
 
-    /// What the kernel offers there, found out on a machine whose node is never started.
+    /// What the kernel offers there, found out on two machines whose nodes are never started.
     ///
     /// # Errors
-    /// What went wrong with that machine.
+    /// What went wrong with these machines, or that they do not reach each other.
     pub fn offer(mut self) -> Result<Offer, String> {
-        self.add(Place::nobody());
-        self.attach()?;
-        let hello = self.asked.swap_remove(0).outcome;
-        let asked = self.give(0, What::Disciplines)?;
-        let gone = || self.broken().unwrap_or_else(|| "its supervisor is gone".to_owned());
-        match (hello.blocking_recv().map_err(|_| gone())??, asked.blocking_recv().map_err(|_| gone())?) {
-            (Fruit::Greeted(queueing), Ok(Fruit::Disciplines(disciplines))) => {
-                let knows = |name: &str| disciplines.iter().any(|known| known == name);
-                Ok(Offer { layer: S::LAYER, queueing, disciplines: SOUGHT.map(knows) })
-            }
-            (Fruit::Greeted(queueing), _) => Ok(Offer { layer: S::LAYER, queueing, disciplines: [false; 3] }),
-            _ => Err("a supervisor greeted in riddles".to_owned()),
+        self.usual = Link { latency: Duration::ZERO, ..Link::default() };
+        for name in ["one", "another"] {
+            self.add(Place { name: name.to_owned(), ..Place::nobody() });
         }
+        self.attach()?;
+        let greeted = std::mem::take(&mut self.asked).into_iter().map(|asked| self.obeyed(asked.outcome));
+        let greeted = greeted.collect::<Result<Vec<Fruit>, String>>()?;
+        let queueing = greeted.iter().find_map(|fruit| match fruit {
+            Fruit::Greeted(queueing) => Some(*queueing),
+            _ => None,
+        });
+        let asked = self.give(0, What::Disciplines)?;
+        let disciplines = match self.obeyed(asked) {
+            Ok(Fruit::Disciplines(known)) => SOUGHT.map(|name| known.iter().any(|known| known == name)),
+            _ => [false; 3],
+        };
+        let asked = self.give(1, What::AnswerProbes)?;
+        self.obeyed(asked)?;
+        let what = Probe::Ping { count: 3, every_microseconds: 1_000 };
+        let asked = self.give(0, What::Probe { to: self.hosts[1].address, what })?;
+        match (queueing, self.obeyed(asked)?) {
+            (_, Fruit::Probed(Probed::Pinged { microseconds, .. })) if microseconds.is_empty() => {
+                Err("its machines do not reach each other: something drops what passes between them, as the rules for \
+                     forwarding of another engine beside this one do (`iptables -S FORWARD`)"
+                    .to_owned())
+            }
+            (Some(queueing), Fruit::Probed(_)) => Ok(Offer { layer: S::LAYER, queueing, disciplines }),
+            _ => Err("a supervisor spoke in riddles".to_owned()),
+        }
+    }
+
+    /// Waits for what becomes of an order where nothing else goes on.
+    fn obeyed(&self, outcome: Outcome) -> Result<Fruit, String> {
+        outcome.blocking_recv().map_err(|_| self.broken().unwrap_or_else(|| "its supervisor is gone".to_owned()))?
     }
 
     /// The largest resident memory of a node, in bytes, when counters were last read; and of that which lies in no file.
@@ -151,14 +172,14 @@ impl<S: Site> Real<S> {
             Wanted { number, ears: self.ears(number, &name), name }
         });
         let wanted = wanted.collect();
-        for (node, Machine { attached, address }) in missing.iter().zip(self.site.make(wanted)?) {
-            (self.hosts[*node].attached, self.hosts[*node].address) = (Some(attached), address);
+        for (node, Machine { attached, place }) in missing.iter().zip(self.site.make(wanted)?) {
+            let host = &mut self.hosts[*node];
+            (host.attached, host.address, host.hardware) = (Some(attached), place.address, place.hardware);
         }
         for node in missing {
             let others = nodes.clone().filter(|&other| other != node);
-            let peers: Vec<Ipv4Addr> = others.clone().map(|other| self.hosts[other].address).collect();
-            let links = others.map(|from| self.paced(self.link(from, node)));
-            let links = peers.iter().copied().zip(links).collect();
+            let peers = others.clone().map(|other| self.hosts[other].neighbour()).collect();
+            let links = others.map(|from| (self.hosts[from].address, self.paced(self.link(from, node)))).collect();
             self.order(node, What::Hello { version: VERSION, peers })?;
             if S::LAYER == Layer::Kernel {
                 self.order(node, What::Links(links))?;

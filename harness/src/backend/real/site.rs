@@ -1,9 +1,9 @@
 //! A site: where the machines of a cluster of real nodes stand, and how the line to the supervisor of each comes about.
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::attached::{Attached, Ears};
+use crate::supervisor::netlink::links::Neighbour;
 
 /// A machine that is wanted.
 pub struct Wanted {
@@ -19,8 +19,8 @@ pub struct Wanted {
 pub struct Machine {
     /// The line to its supervisor.
     pub attached: Attached,
-    /// Its address.
-    pub address: Ipv4Addr,
+    /// Where others reach it.
+    pub place: Neighbour,
 }
 
 /// Who hurts links.

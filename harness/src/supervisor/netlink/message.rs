@@ -11,6 +11,8 @@ pub const ACKNOWLEDGE: u16 = 0x4;
 pub const DUMP: u16 = 0x300;
 /// It makes something.
 pub const CREATE: u16 = 0x400;
+/// It takes the place of what is there.
+pub const REPLACE: u16 = 0x100;
 /// It refuses to make what is there.
 pub const EXCLUSIVE: u16 = 0x200;
 /// It adds at the end.
