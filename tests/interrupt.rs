@@ -53,6 +53,7 @@ pub fn trials() -> Vec<Trial> {
         trial("interrupted_many_seeds_leave_folders_and_no_workers", || several("run")),
         trial("interrupted_amid_a_claim_its_workers_end", claimed),
         trial("interrupted_twice_nothing_runs_on", twice),
+        trial("when_nobody_reads_its_errors_a_run_ends_quietly", unread),
     ]
 }
 
@@ -242,6 +243,15 @@ fn twice() -> Result<(), Failed> {
         std::thread::yield_now();
     }
     Ok(())
+}
+
+/// As in `schism run … 2>&1 | head`: 128 and the number of SIGPIPE, and no panic.
+fn unread() -> Result<(), Failed> {
+    let mut run = Started::new("3 blocks", &["run"])?;
+    let errors = run.child.stderr.take().ok_or("it has no errors")?;
+    let begins = BufReader::new(errors).lines().map_while(Result::ok).any(|line| line.contains("partition begins"));
+    let ended = run.child.wait()?;
+    if begins && ended.code() == Some(141) { Ok(()) } else { Err(format!("it ended so: {ended}").into()) }
 }
 
 fn signal(name: &str, processes: &[u32]) -> Result<(), Failed> {

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -424,14 +425,16 @@ fn of_run<'a>(left: &'a BTreeSet<Leftover>, run: &Child) -> impl Iterator<Item =
     left.iter().filter(move |leftover| Owner::read(&leftover.owner).is_some_and(is_its_own))
 }
 
-/// Reads what a run says until a line has these words in it.
+/// Reads what a run says until a line has these words in it. The rest is read, too, and by nobody: who speaks to nobody ends.
 fn wait_until_it_says(run: &mut Child, words: &str) -> Result<(), Failed> {
-    let out = run.stdout.take().map(|out| Box::new(out) as Box<dyn Read>);
+    let out = run.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
     let out = out.or(run.stderr.take().map(|errors| Box::new(errors) as _)).ok_or("a run without streams")?;
+    let mut lines = BufReader::new(out).lines();
     let mut said = String::new();
-    for line in BufReader::new(out).lines() {
+    for line in lines.by_ref() {
         let line = line?;
         if line.contains(words) {
+            thread::spawn(move || lines.for_each(drop));
             return Ok(());
         }
         said.push_str(&line);
