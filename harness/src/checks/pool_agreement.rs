@@ -16,6 +16,8 @@ use crate::timeline::{Entry, Happening};
 pub struct PoolAgreement {
     of: Of,
     within: Length,
+    /// How long a transaction may be on its way.
+    travel: Duration,
     tempo: Tempo,
     deadline: Option<Deadline>,
     /// Who has answered since the last comparison.
@@ -29,7 +31,13 @@ impl PoolAgreement {
     /// Pools of these nodes agree so long after everything was healed, at the latest.
     pub fn new(of: Of, within: Length, tempo: Tempo) -> Self {
         let (answered, difference) = (BTreeSet::new(), None);
-        Self { of, within, tempo, deadline: None, answered, difference, agreed_at: None }
+        let travel = tempo.interval.mul_f64(tempo.pace);
+        Self { of, within, travel, tempo, deadline: None, answered, difference, agreed_at: None }
+    }
+
+    /// The same where transactions travel so much longer: gossip tells of what was missed once a second, in real time.
+    pub fn travelling_longer(self, by: Duration) -> Self {
+        Self { travel: self.travel + by, ..self }
     }
 
     fn compare(&self, view: &View) -> Result<(), String> {
@@ -57,8 +65,7 @@ impl PoolAgreement {
     /// Whether a node may lack a transaction: it is new, confirmed there, or conflicts with what the node has.
     fn excused(&self, view: &View, node: usize, txid: &Txid, spent: &BTreeSet<OutPoint>) -> bool {
         let Some(known) = view.blocks().transaction(txid) else { return false };
-        let travelling = self.tempo.interval.mul_f64(self.tempo.pace);
-        let new = known.submitted.is_some_and(|(at, _, _)| at + travelling > view.now());
+        let new = known.submitted.is_some_and(|(at, _, _)| at + self.travel > view.now());
         let tip = view.nodes()[node].tip;
         new || tip.is_some_and(|tip| view.blocks().confirmed(txid, tip).is_some())
             || known.transaction.input.iter().any(|input| {
@@ -149,6 +156,24 @@ mod tests {
         story.pool(1, vec![]);
         assert!(!story.satisfied());
         assert_eq!(story.end().len(), 1);
+    }
+
+    /// A payment that one node has and the other has not, so many seconds after it was made: whether that is fine.
+    fn after(seconds: u64, longer: u64) -> bool {
+        let tempo = Tempo { interval: Duration::from_secs(10), pace: 1.0 };
+        let check = PoolAgreement::new(Of::Everyone, Length::Time(Duration::from_secs(30)), tempo);
+        let mut story = Story::of(2).asking(check.travelling_longer(Duration::from_secs(longer)));
+        story.all_healed();
+        let payment = story.pay(0, 0, Intent::Payment).compute_txid();
+        story.wait(seconds);
+        story.pool(0, vec![payment]);
+        story.pool(1, vec![]);
+        story.satisfied() && story.findings().is_empty()
+    }
+
+    #[test]
+    fn a_transaction_may_travel_as_long_as_its_backend_takes() {
+        assert_eq!([after(9, 0), after(11, 0), after(29, 20), after(31, 20)], [true, false, true, false]);
     }
 
     #[test]

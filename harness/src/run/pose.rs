@@ -49,7 +49,8 @@ pub fn payments(checks: &mut Checks, experiment: &Experiment, means: &Means, pay
         if let Check::Payment { confirmed_within, .. } = &expectation.check {
             let payers = payers.iter().filter(|payer| payer.expectation == place).map(|payer| payer.from);
             let of = means.of(expectation);
-            checks.pose(Box::new(checks::Payment::new(of, payers.collect(), *confirmed_within, means.tempo)));
+            let within = means.with_grace(*confirmed_within);
+            checks.pose(Box::new(checks::Payment::new(of, payers.collect(), within, means.tempo)));
         }
     }
 }
@@ -83,7 +84,10 @@ impl Means {
             Check::Supply => Box::new(checks::Supply::new(self.rules.clone()).among(of)),
             Check::NoDoubleSpend => Box::new(checks::NoDoubleSpend::default().among(of)),
             Check::NoLostConfirmed { depth } => Box::new(checks::NoLostConfirmed::new(*depth, of)),
-            Check::PoolAgreement { within } => Box::new(checks::PoolAgreement::new(of, *within, tempo)),
+            Check::PoolAgreement { within } => {
+                let check = checks::PoolAgreement::new(of, self.with_grace(*within), tempo);
+                Box::new(check.travelling_longer(self.grace))
+            }
             Check::BoundedPeersData { pool } => {
                 Box::new(checks::BoundedPeersData::new(pool.map(|size| size.0 as usize)).among(of))
             }
@@ -98,7 +102,7 @@ impl Means {
             }
             // Where nobody pays; who does is known when all is healed.
             Check::Payment { confirmed_within, .. } => {
-                Box::new(checks::Payment::new(of, Vec::new(), *confirmed_within, tempo))
+                Box::new(checks::Payment::new(of, Vec::new(), self.with_grace(*confirmed_within), tempo))
             }
             Check::Served { to, by_at_least, by, while_syncing } => {
                 let by = by.as_ref().map(|by| self.draw(by));
