@@ -244,7 +244,7 @@ impl Refused {
             HashTypeUndefined { .. } | PushNotMinimal { .. } | OutputNotStandard { .. } | OutputDust { .. } => 0,
             FeeTooLow { .. } | ConflictInPool { .. } | ReplacementTooCheap { .. } | ReplacesTooMany { .. } => 0,
             ReplacesAncestor { .. } | TooManyRelatives { .. } | PoolFull { .. } => 0,
-            // Around a fork honest peers send some of these; whoever goes on sending them is on the other side.
+            // Whoever sends these where no fork is near (there they are not charged) has been on the other side for long.
             SignatureKindWrong { .. } => 1,
             // A node that stood still may say a few of these once it goes on; whoever repeats a chain's past says many.
             LongKnown { .. } => 2,

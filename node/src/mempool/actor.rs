@@ -162,7 +162,10 @@ impl Mempool {
         };
         (self.events)(Event::TransactionRefused { txid, reason: reason.clone(), from });
         match reason {
-            Refused::SignatureInvalid { .. } if self.lobby.near_fork() => Verdict::Drop,
+            // Around a fork an honest peer a block behind, or ahead, passes its whole pool on: hundreds of these.
+            Refused::SignatureInvalid { .. } | Refused::SignatureKindWrong { .. } if self.lobby.near_fork() => {
+                Verdict::Drop
+            }
             reason => Verdict::Refuse(reason),
         }
     }

@@ -175,7 +175,7 @@ impl Lobby {
         (depth >= bounds::OLD_NEWS_BLOCKS).then_some(Refused::LongKnown { depth })
     }
 
-    /// Whether a signature that does not hold may be an honest one of the other side of a fork that is near.
+    /// Whether a signature that does not hold, or is of the other kind, may be an honest one of the other side of a fork that is near.
     pub fn near_fork(&self) -> bool {
         let around = self.next.height.saturating_sub(FORK_BLOCKS)..=self.next.height.saturating_add(FORK_BLOCKS);
         around.map(|height| self.rules.at(height).fork_id).any(|fork_id| fork_id != self.active.fork_id)

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::lobby::{block, change};
 use super::orphans::peer;
 use super::purse::{Inline, Purse, outpoint, output, unsigned};
-use crate::chain::{Rules, header};
+use crate::chain::{Rules, Upgrade, header};
 use crate::control::{Answer, Asked, Event, Question};
 use crate::mempool::Mempool;
 use crate::mempool::actor::Parts;
@@ -30,8 +30,11 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::under(Rules::lab(&[])).await
+    }
+
+    async fn under(rules: Rules) -> Self {
         let around = Recorders::start();
-        let rules = Rules::lab(&[]);
         let mempool = Mempool::new(Parts {
             rules: Arc::new(rules.clone()),
             ring: around.ring(),
@@ -107,6 +110,22 @@ fn every_candidate_of_a_peer_gets_exactly_one_verdict() {
         }
         let happened = scene.around.events();
         assert!(matches!(happened.as_slice(), [Event::TransactionAccepted { .. }, Event::TransactionRefused { .. }]));
+    });
+}
+
+#[test]
+fn signatures_of_the_other_side_are_charged_where_no_fork_is_near() {
+    run(async {
+        let fork = Upgrade { name: "split".into(), height: 23, fork_id: Some(7), ..Upgrade::default() };
+        let scene = Scene::under(Rules { upgrades: vec![fork], ..Rules::lab(&[]) }).await;
+        let signed = |fork_id| scene.purse.pay(&[(outpoint(1), VALUE)], &[VALUE - 1_000], fork_id);
+        // Who is told of a block later still passes on what was signed for the one before it, or is ahead.
+        for (tip, fork_id, verdict) in [(20, Some(7), "drop"), (24, None, "drop"), (40, None, "refuse")] {
+            let moved = change(&scene.rules, tip, &[], &[]);
+            scene.tell(ToMempool::TipChanged(Arc::new(moved))).await;
+            scene.candidate(&signed(fork_id), true, from(1)).await;
+            assert_eq!(scene.verdicts(), [(from(1), verdict)], "on {tip}");
+        }
     });
 }
 
