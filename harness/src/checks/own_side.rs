@@ -30,6 +30,8 @@ pub struct OwnSide {
     sides: Vec<usize>,
     /// Nodes that have changed sides: they may be banned for what they said before.
     changed: BTreeSet<usize>,
+    /// Of these those that have not started again since: what they still say they said before.
+    parting: BTreeSet<usize>,
     /// Blocks that were looked at, each with the opinion it was held against.
     looked_at: BTreeSet<(usize, usize)>,
     bans: BTreeMap<(usize, usize), u32>,
@@ -48,6 +50,7 @@ impl OwnSide {
             rejects,
             opinions: Vec::new(),
             changed: BTreeSet::new(),
+            parting: BTreeSet::new(),
             looked_at: BTreeSet::new(),
             bans: BTreeMap::new(),
         };
@@ -71,6 +74,7 @@ impl OwnSide {
                 self.rejects[*node].retain(|upgrade| !to.contains(upgrade));
                 self.take_side(*node);
                 self.changed.insert(*node);
+                self.parting.insert(*node);
             }
         }
     }
@@ -133,7 +137,11 @@ impl Check for OwnSide {
             self.acted(act);
         }
         let node = entry.node.filter(|&node| view.nodes()[node].judged)?;
+        if matches!(entry.what, Happening::Event(Event::Started { .. })) {
+            self.parting.remove(&node);
+        }
         match &entry.what {
+            _ if self.parting.contains(&node) => None,
             Happening::Event(Event::TipChanged { .. } | Event::Started { .. }) => self.stands_on(view, node),
             Happening::Event(Event::PeerBanned { peer, reason }) => {
                 let other = view.known_as(peer).filter(|&other| view.nodes()[other].judged)?;
@@ -203,8 +211,10 @@ mod tests {
         let upgrade = |node| Effect::Upgrade { node, to: vec!["tiny".into()], kind };
         story.apply(vec![upgrade(1)], Vec::new());
         story.ban(2, 1);
-        assert_eq!(story.findings(), []);
+        // Its last word under the rules it had.
         story.hear(1, after);
+        assert_eq!(story.findings(), []);
+        story.start(1);
         assert_eq!(story.only_finding().node, Some(1));
     }
 
