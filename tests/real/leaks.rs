@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -18,24 +18,16 @@ use libtest_mimic::Failed;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, pipe};
-use schism::backend::container::Containers;
 use schism::backend::container::engine::Engine;
 use schism::backend::container::leftovers::{self, Kind, Leftover};
 use schism::backend::container::owner::{Life, Owner};
-use schism::backend::process::Processes;
-use schism::backend::process::loopback::Loopbacks;
-use schism::backend::real;
-use schism::checks::View;
-use schism::experiment::Experiment;
-use schism::interrupt::Interrupt;
-use schism::suite::{Backend, Job, Setup, play_on};
-use schism::timeline::{Entry, Happening};
+use schism::suite::Backend;
+use schism::timeline::Happening;
 use schism_chaos::progress::{Phase, Verb};
-use schism_chaos::simulation::{Fidelity, Stopwatch};
+use schism_chaos::simulation::Stopwatch;
 use schism_node::control::Event;
 
-use super::Named;
-use crate::experiments;
+use super::{Named, panics};
 
 /// Milliseconds after which everything must be gone.
 const GONE_WITHIN: u16 = 5_000;
@@ -49,15 +41,13 @@ const MARK: &str = "SCHISM_LEAK_MARK";
 const FIRST: &str = "seed";
 /// Runs of each backend that are ended in all, at least: `SCHISM_LEAKS` says another number, as every night does.
 const ENDED: usize = 60;
-/// Names the stage at which this executable, started again as a harness, panics.
-pub const PANICS: &str = "SCHISM_PANICS";
 /// Room in a folder of runs whose disk is filled on the way, and in one that has none from the start.
 const ROOM: &str = "32m";
 const NO_ROOM: &str = "64k";
 
 /// Where a run is when it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Creating,
     Starting,
     Running,
@@ -67,10 +57,10 @@ enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 6] =
+    pub(super) const ALL: [Self; 6] =
         [Self::Creating, Self::Starting, Self::Running, Self::Partitioned, Self::Frozen, Self::Stopping];
 
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         format!("{self:?}").to_lowercase()
     }
 
@@ -87,7 +77,7 @@ impl Stage {
     }
 
     /// Whether a run is there as soon as this has happened.
-    fn is_there(self, what: &Happening) -> bool {
+    pub(super) fn is_there(self, what: &Happening) -> bool {
         let step = match what {
             Happening::Event(Event::Started { .. }) => return self == Self::Starting,
             Happening::Healed => return self == Self::Stopping,
@@ -116,7 +106,7 @@ pace: { process: 0.1, container: 0.1 }
 
 /// Where a run has its nodes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// In network namespaces.
     Namespaces,
     /// On the loopback: the run may make no network namespace.
@@ -126,14 +116,16 @@ enum Place {
 }
 
 impl Place {
-    fn backend(self) -> Backend {
+    pub(super) const ALL: [Self; 3] = [Self::Namespaces, Self::Loopback, Self::Containers];
+
+    pub(super) fn backend(self) -> Backend {
         match self {
             Self::Namespaces | Self::Loopback => Backend::Process,
             Self::Containers => Backend::Container,
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Namespaces => "process",
             Self::Loopback => "loopback",
@@ -166,8 +158,7 @@ impl Place {
 
 /// Every way to end, at every stage.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
-    let places = [Place::Namespaces, Place::Loopback, Place::Containers];
-    let places: Vec<Place> = places.into_iter().filter(|place| place.backend() == backend).collect();
+    let places: Vec<Place> = Place::ALL.into_iter().filter(|place| place.backend() == backend).collect();
     let wanted = std::env::var("SCHISM_LEAKS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(ENDED);
     let times = wanted.div_ceil(places.len() * Stage::ALL.len() * End::ALL.len());
     places.into_iter().flat_map(|place| trials_at(place, times)).collect()
@@ -217,53 +208,6 @@ impl End {
     }
 }
 
-/// Plays an experiment as `schism run` would, in this process, and panics on the way.
-pub fn panic_on_the_way(stage: &str) -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let [place, runs, file] = words.as_slice() else { panic!("say: PLACE RUNS FILE, not {words:?}") };
-    let stage = Stage::ALL.into_iter().find(|other| other.name() == stage).expect("this is a stage");
-    let places = [Place::Namespaces, Place::Loopback, Place::Containers];
-    let place = places.into_iter().find(|other| other.name() == place).expect("this is a place");
-    let file = Path::new(file);
-    if stage == Stage::Creating {
-        return panic_while_creating(place, file);
-    }
-    let on_the_way = move |_: &View, entry: &Entry| assert!(!stage.is_there(&entry.what), "so it was asked for");
-    let job = Job { backend: place.backend(), runs: Some(runs.into()), ..experiments::template(file) };
-    let results = job.work(&Interrupt::default(), Box::new(on_the_way));
-    eprintln!("it never came so far: {:?}", results.why);
-    ExitCode::SUCCESS
-}
-
-/// The machines' surroundings are there, and no machine yet.
-fn panic_while_creating(place: Place, file: &Path) -> ExitCode {
-    let experiment = Experiment::load(file, &[]).expect("this is an experiment");
-    let setup = Setup {
-        backend: place.backend(),
-        fidelity: Fidelity::Memory,
-        without: None,
-        mutation: None,
-        folder: None,
-        trace: false,
-        repeat: String::new(),
-        interrupt: Interrupt::default(),
-        timeout_factor: 1.0,
-    };
-    fn asked_for<B>(cluster: Result<B, String>) -> Result<B, String> {
-        let _cluster = cluster?;
-        panic!("so it was asked for")
-    }
-    let played = match place {
-        Place::Namespaces => play_on(|settings| asked_for(Processes::new(settings)), &experiment, &setup),
-        Place::Loopback => play_on(|settings| asked_for(Loopbacks::new(settings)), &experiment, &setup),
-        Place::Containers => {
-            play_on(|settings: real::Settings| asked_for(Containers::new(settings)), &experiment, &setup)
-        }
-    };
-    eprintln!("it never came so far: {:?}", played.err());
-    ExitCode::SUCCESS
-}
-
 fn end_a_run(place: Place, end: End, stage: Stage) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (temporary, runs, file) = (folder.path().join("tmp"), folder.path().join("runs"), folder.path().join("x.yaml"));
@@ -281,7 +225,7 @@ fn end_a_run(place: Place, end: End, stage: Stage) -> Result<(), Failed> {
         End::FullDisk => place.schism_with_room(ROOM, &runs),
     };
     if end == End::Panic {
-        run.env(PANICS, stage.name()).env_remove(super::TRIAL).arg(place.name()).args([&runs, &file]);
+        run.env(panics::PANICS, stage.name()).env_remove(super::TRIAL).arg(place.name()).args([&runs, &file]);
     } else {
         run.args(["run", "--backend", &place.backend().to_string(), "--runs"]).args([&runs, &file]);
     }

@@ -5,19 +5,22 @@
 
 mod clean;
 mod leaks;
+mod panics;
 mod sabotage;
 mod told;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-pub use leaks::{PANICS, panic_on_the_way};
+pub use panics::{PANICS, panic_on_the_way};
 
 use libtest_mimic::{Failed, Trial};
 use schism::backend::capability::Offer;
 use schism::backend::container::engine::Engine;
 use schism::command;
-use schism::suite::Backend;
+use schism::interrupt::Interrupt;
+use schism::suite::{Backend, Setup};
+use schism_chaos::simulation::Fidelity;
 
 use crate::tell;
 
@@ -79,6 +82,21 @@ pub fn in_this_process(name: &str) -> ExitCode {
 pub fn as_part_of_a_cluster() -> Option<ExitCode> {
     let verb = std::env::args().nth(1)?;
     command::is_part_of_a_cluster(&verb).then(command::main)
+}
+
+/// How an experiment is played that nobody looks at.
+fn setup(backend: Backend) -> Setup<'static> {
+    Setup {
+        backend,
+        fidelity: Fidelity::Memory,
+        without: None,
+        mutation: None,
+        folder: None,
+        trace: false,
+        repeat: String::new(),
+        interrupt: Interrupt::default(),
+        timeout_factor: 1.0,
+    }
 }
 
 fn all(backend: Backend) -> Vec<Named> {

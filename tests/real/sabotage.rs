@@ -11,15 +11,13 @@ use schism::backend::process::Processes;
 use schism::backend::real;
 use schism::backend::{Backend as Nodes, Heard, Lost, Place};
 use schism::experiment::Experiment;
-use schism::interrupt::Interrupt;
 use schism::report::{Colour, RequirementState, Results, Verdict, text};
-use schism::suite::{Backend, Setup, play_on};
+use schism::suite::{Backend, play_on};
 use schism_chaos::catalogue::CATALOGUE;
 use schism_chaos::evidence::{LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
-use schism_chaos::simulation::Fidelity;
 use schism_node::chain::Rules;
 use schism_node::control::{Answer, Question};
 use schism_node::wire::{Multiaddr, PeerId};
@@ -37,17 +35,7 @@ pub(super) fn trial(backend: Backend) -> Named {
         let mut experiment = Experiment::load(&file, &faster).map_err(|refusal| refusal.to_string())?;
         // Who was never started agrees with nobody. That a check found something is another verdict.
         experiment.finally.clear();
-        let setup = Setup {
-            backend,
-            fidelity: Fidelity::Memory,
-            without: None,
-            mutation: None,
-            folder: None,
-            trace: false,
-            repeat: String::new(),
-            interrupt: Interrupt::default(),
-            timeout_factor: 1.0,
-        };
+        let setup = super::setup(backend);
         let results = match backend {
             Backend::Container => {
                 play_on(|settings| Containers::new(settings).map(Sabotaged::new), &experiment, &setup)
