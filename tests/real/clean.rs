@@ -1,13 +1,19 @@
-//! `schism clean` takes what belongs to the dead, by hand, and nothing that may be in use.
+//! `schism clean` takes what belongs to the dead, by hand, and nothing that may be in use; what will not go keeps nobody
+//! from starting.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use libtest_mimic::Failed;
-use schism::backend::container::engine::Engine;
+use schism::backend::container::engine::{Engine, told};
+use schism::backend::container::image;
 use schism::backend::container::leftovers::{self, Kind, Leftover};
 use schism::backend::container::owner::{MADE, OWNER, Owner, SESSION};
-use testcontainers::bollard::models::VolumeCreateRequest;
+use serde_json::Value;
+use testcontainers::bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest, VolumeCreateRequest};
+use testcontainers::bollard::query_parameters::{
+    CreateContainerOptions, InspectNetworkOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
+};
 
 use super::Named;
 
@@ -16,22 +22,31 @@ const DAY: u64 = 86_400;
 
 /// Every trial.
 pub(super) fn trials() -> Vec<Named> {
-    let run = || clean_takes_what_is_nobodys();
-    vec![("clean_takes_what_containers_of_the_dead_have_left".to_owned(), Box::new(run))]
+    let named = |name: &str, run: fn() -> Result<(), Failed>| -> Named { (name.to_owned(), Box::new(run)) };
+    vec![
+        named("clean_takes_what_containers_of_the_dead_have_left", clean_takes_what_is_nobodys),
+        named("what_will_not_go_keeps_no_container_from_starting", what_will_not_go_keeps_nobody_from_starting),
+    ]
+}
+
+/// The label of this process as an owner, but for one word.
+fn owner_but(word: usize, instead: &str) -> Result<String, Failed> {
+    let this = Owner::this().labels("of-a-trial").remove(OWNER).ok_or("an owner has a label")?;
+    let words = this.split(' ').enumerate().map(|(number, own)| if number == word { instead } else { own });
+    Ok(words.collect::<Vec<_>>().join(" "))
+}
+
+/// Of one that has ended: its process started when none does.
+fn dead() -> Result<String, Failed> {
+    owner_but(4, "1")
 }
 
 /// Three volumes, two days old: of this process, of one that has ended, and of one in another pid namespace. Whether
 /// that lives cannot be known, so that its age decides. Of the second any cluster that starts meanwhile may sweep.
 fn clean_takes_what_is_nobodys() -> Result<(), Failed> {
     let engine = Engine::find()?;
-    let this = Owner::this().labels("of-a-trial").remove(OWNER).ok_or("an owner has a label")?;
-    let with = |word: usize, instead: &str| {
-        let words = this.split(' ').enumerate().map(|(number, own)| if number == word { instead } else { own });
-        words.collect::<Vec<_>>().join(" ")
-    };
-    let [living, dead, elsewhere] =
-        [this.clone(), with(4, "1"), with(2, "pid:[1]")].map(|owner| Volume::make(&engine, owner));
-    let (living, dead, elsewhere) = (living?, dead?, elsewhere?);
+    let living = Volume::make(&engine, owner_but(usize::MAX, "")?)?;
+    let (dead, elsewhere) = (Volume::make(&engine, dead()?)?, Volume::make(&engine, owner_but(2, "pid:[1]")?)?);
 
     let told = clean(&["--dry-run"])?;
     if told.contains(&living.0) || told.contains(&elsewhere.0) {
@@ -51,6 +66,63 @@ fn clean_takes_what_is_nobodys() -> Result<(), Failed> {
         return Err(format!("of {dead:?}, {elsewhere:?} and {living:?} there are left {left:?}").into());
     }
     living.remove(&engine)
+}
+
+/// Somebody's container is on a dead cluster's network and has its volume open. The next cluster takes the network, which is
+/// what engines sometimes refuse when nobody is on it any more, cannot take the volume, and begins all the same.
+fn what_will_not_go_keeps_nobody_from_starting() -> Result<(), Failed> {
+    let engine = Engine::find()?;
+    let volume = Volume::make(&engine, dead()?)?;
+    let (docker, name) = (engine.docker().clone(), volume.0.clone());
+    let labels = [(SESSION, name.clone()), (OWNER, dead()?)].map(|(name, value)| (name.to_owned(), value));
+    let somebody = engine.wait(async move {
+        let request = NetworkCreateRequest {
+            name: name.clone(),
+            internal: Some(true),
+            labels: Some(labels.into_iter().collect()),
+            ..Default::default()
+        };
+        docker.create_network(request).await.map_err(told)?;
+        let words = ["supervise", "--pace", "1", "--grace", "60"].map(str::to_owned);
+        let body = ContainerCreateBody {
+            image: Some(format!("{}:{}", image::REPOSITORY, image::provide(&docker).await?)),
+            entrypoint: Some(vec![image::PROGRAM.to_owned()]),
+            cmd: Some(words.to_vec()),
+            open_stdin: Some(true),
+            host_config: Some(HostConfig {
+                network_mode: Some(name.clone()),
+                binds: Some(vec![format!("{name}:/stores")]),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let id = docker.create_container(None::<CreateContainerOptions>, body).await.map_err(told)?.id;
+        docker.start_container(&id, None::<StartContainerOptions>).await.map_err(told)?;
+        Ok(id)
+    })?;
+    let doctor = Command::new(env!("CARGO_BIN_EXE_schism")).args(["doctor", "--json"]).output()?;
+    let left = find(&engine)?;
+    let docker = engine.docker().clone();
+    engine.wait(async move {
+        let at_once = RemoveContainerOptionsBuilder::new().force(true).build();
+        docker.remove_container(&somebody, Some(at_once)).await.map_err(told)
+    })?;
+    let found = |row: &str, fine: bool| {
+        let rows = doctor.stdout.split(|byte| *byte == b'\n').filter_map(|row| serde_json::from_slice(row).ok());
+        rows.into_iter().find(|found: &Value| found["name"] == row && found["fine"] == fine)
+    };
+    let said = found("left by the dead", false).is_some_and(|row| row["found"].to_string().contains(&volume.0));
+    let network = engine.wait({
+        let (docker, name) = (engine.docker().clone(), volume.0.clone());
+        async move { Ok(docker.inspect_network(&name, None::<InspectNetworkOptions>).await.is_ok()) }
+    })?;
+    if found("backend container", true).is_none() || !said || network || !left.contains(&volume.0) {
+        let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        return Err(
+            format!("the network is {}there, {left:?} are left: {told}", if network { "" } else { "not " }).into()
+        );
+    }
+    volume.remove(&engine)
 }
 
 /// A volume of a cluster, by its name.
@@ -74,12 +146,7 @@ impl Volume {
     fn remove(self, engine: &Engine) -> Result<(), Failed> {
         let docker = engine.docker().clone();
         let own = move |leftover: &Leftover| leftover.name == self.0 && leftover.kind == Kind::Volume;
-        let removed = engine.wait(async move {
-            let mut all = leftovers::find(&docker, None).await?;
-            all.retain(own);
-            leftovers::remove(&docker, &all).await
-        });
-        Ok(removed?)
+        Ok(engine.wait(async move { leftovers::remove(&docker, None, own, leftovers::PATIENCE).await })?)
     }
 }
 

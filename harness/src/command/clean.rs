@@ -69,7 +69,7 @@ impl Arguments {
         }
         let docker = engine.docker().clone();
         let removed = engine.wait(async move {
-            leftovers::remove(&docker, &gone).await?;
+            leftovers::remove(&docker, None, |leftover| gone.contains(leftover), leftovers::PATIENCE).await?;
             let mut removed = Vec::new();
             for (id, name) in images {
                 // One that somebody's containers use stays.

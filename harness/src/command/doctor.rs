@@ -6,6 +6,8 @@ use schism_chaos::simulation::{Settings, simulate};
 use super::Speech;
 use crate::backend::capability::{Offer, table};
 use crate::backend::container::engine::Engine;
+use crate::backend::container::leftovers::{self, Leftover};
+use crate::backend::container::owner::Life;
 use crate::report::Verdict;
 use crate::suite::Backend;
 
@@ -24,6 +26,7 @@ pub(super) fn doctor(_: &Arguments, speech: Speech) -> miette::Result<i32> {
         ("version", Ok(env!("CARGO_PKG_VERSION").to_owned())),
         ("processors", Ok(processors.to_string())),
         ("engine", engine()),
+        ("left by the dead", left()),
         ("backend simulated", simulated.map_err(|failure| failure.to_string())),
         ("backend process", processes(of_processes, no_namespaces, user)),
         ("backend container", real(&container, "containers of the engine")),
@@ -48,6 +51,23 @@ fn engine() -> Result<String, String> {
     let engine = Engine::find()?;
     let about = engine.about();
     Ok(format!("{} {}, API {}, kernel {}", about.name, about.version, about.api, about.kernel))
+}
+
+/// What clusters of harnesses that are gone have left in the engine, although a cluster began just now and swept: it will
+/// not go by itself.
+fn left() -> Result<String, String> {
+    let Ok(engine) = Engine::find() else { return Ok("no engine to ask".to_owned()) };
+    let docker = engine.docker().clone();
+    let found = engine.wait(async move { leftovers::find(&docker, None).await })?;
+    let dead = found.iter().filter(|leftover| leftover.life() == Life::Dead);
+    let dead: Vec<_> = dead.map(Leftover::said).collect();
+    if dead.is_empty() {
+        return Ok("nothing".to_owned());
+    }
+    Err(format!(
+        "{}: `schism clean` says what keeps it; if that is nobody, the engine has lost count, and starting it again helps",
+        dead.join(", ")
+    ))
 }
 
 /// Which of its two kinds the process backend is here, and why.

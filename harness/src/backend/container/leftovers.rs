@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::ContainerSummary;
+use testcontainers::bollard::models::{ContainerSummary, NetworkDisconnectRequest};
 use testcontainers::bollard::query_parameters::{
-    ListContainersOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    PruneContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+    InspectNetworkOptions, ListContainersOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, PruneContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptionsBuilder,
 };
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +21,12 @@ use super::owner::{Life, MADE, OWNER, Owner, SESSION};
 /// The engine says nothing when a removal that it has begun is through: it is asked this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// After which something that is still there will not go.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for who only wants to begin: a cluster that sweeps up what others have left.
+const SWEEP: Duration = Duration::from_secs(5);
+/// For how long an engine may take a network to be in use when its containers are gone: until then they are on their
+/// way out.
+const STALE: Duration = Duration::from_secs(1);
 
 /// What kind of thing is left; in the order in which they can be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +71,11 @@ impl Leftover {
     /// Whether its owner lives; one whose label cannot be read is not known here.
     pub fn life(&self) -> Life {
         Owner::read(&self.owner).map_or(Life::Elsewhere, |owner| owner.life())
+    }
+
+    /// Its kind and its name.
+    pub fn said(&self) -> String {
+        format!("{} {}", self.kind.word(), self.name)
     }
 
     fn of(kind: Kind, id: &str, name: &str, labels: &HashMap<String, String>) -> Option<Self> {
@@ -128,19 +139,43 @@ async fn list_containers(
     }
 }
 
-/// Removes these, and returns when they are gone.
+/// Removes what there is of one cluster, or of all, and is such, and returns when it is gone.
 ///
 /// # Errors
-/// What is still there, and what the engine said of it.
-pub async fn remove(docker: &Docker, leftovers: &BTreeSet<Leftover>) -> Result<(), String> {
+/// What is still there when this patience is over, and what the engine said of it.
+pub async fn remove(
+    docker: &Docker,
+    session: Option<&str>,
+    such: impl Fn(&Leftover) -> bool,
+    patience: Duration,
+) -> Result<(), String> {
     let began = Instant::now();
-    // Networks and volumes go when nobody uses them any more.
-    for kind in [Kind::Container, Kind::Network, Kind::Volume] {
-        let of_kind = leftovers.iter().filter(|leftover| leftover.kind == kind);
-        let removed = join_all(of_kind.map(|leftover| remove_one(docker, leftover, began))).await;
-        removed.into_iter().collect::<Result<Vec<()>, String>>()?;
+    let mut refused = Vec::new();
+    loop {
+        let mut found = find(docker, session).await?;
+        found.retain(&such);
+        if found.is_empty() {
+            return Ok(());
+        }
+        if began.elapsed() > patience {
+            let names: Vec<_> = found.iter().map(Leftover::said).collect();
+            return Err(format!("{} cannot be removed: {}", names.join(", "), refused.join("; ")));
+        }
+        if began.elapsed() > STALE {
+            let networks = found.iter().filter(|leftover| leftover.kind == Kind::Network);
+            join_all(networks.map(|network| disconnect_all(docker, &network.id))).await;
+        }
+        refused.clear();
+        // Networks and volumes go when nobody uses them any more.
+        for kind in [Kind::Container, Kind::Network, Kind::Volume] {
+            let of_kind = found.iter().filter(|leftover| leftover.kind == kind);
+            let asked = join_all(of_kind.map(|leftover| remove_one(docker, leftover))).await;
+            refused.extend(asked.into_iter().filter_map(Result::err));
+        }
+        if !refused.is_empty() {
+            sleep(LOOK_AGAIN).await;
+        }
     }
-    Ok(())
 }
 
 /// Removes everything of a cluster, also what the engine is only about to make for a harness that is gone already: it has
@@ -149,52 +184,52 @@ pub async fn remove(docker: &Docker, leftovers: &BTreeSet<Leftover>) -> Result<(
 /// # Errors
 /// What is still there, and what the engine said of it.
 pub async fn remove_session(docker: &Docker, session: &str, empty_for: Duration) -> Result<(), String> {
-    let mut empty_since = None;
     loop {
-        let found = find(docker, Some(session)).await?;
-        if found.is_empty() {
-            if empty_since.get_or_insert_with(Instant::now).elapsed() >= empty_for {
+        remove(docker, Some(session), |_| true, PATIENCE).await?;
+        let empty_since = Instant::now();
+        loop {
+            if empty_since.elapsed() >= empty_for {
                 return Ok(());
             }
             sleep(LOOK_AGAIN).await;
-        } else {
-            empty_since = None;
-            remove(docker, &found).await?;
+            if !find(docker, Some(session)).await?.is_empty() {
+                break;
+            }
         }
     }
 }
 
-/// Removes whatever belongs to a harness that is dead.
-///
-/// # Errors
-/// What is still there, and what the engine said of it.
-pub async fn sweep(docker: &Docker) -> Result<(), String> {
-    let mut dead = find(docker, None).await?;
-    dead.retain(|leftover| leftover.life() == Life::Dead);
-    remove(docker, &dead).await
+/// Removes whatever belongs to a harness that is dead. What will not go keeps nobody from starting: `schism doctor` and
+/// `schism clean` say it.
+pub async fn sweep(docker: &Docker) {
+    let _ = remove(docker, None, |leftover| leftover.life() == Life::Dead, SWEEP).await;
 }
 
-async fn remove_one(docker: &Docker, leftover: &Leftover, began: Instant) -> Result<(), String> {
+/// Asks for something's removal.
+async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> {
     let id = leftover.id.as_str();
-    loop {
-        let removed = match leftover.kind {
-            Kind::Container => {
-                let at_once = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-                docker.remove_container(id, Some(at_once)).await
-            }
-            Kind::Network => docker.remove_network(id).await,
-            Kind::Volume => docker.remove_volume(id, Some(RemoveVolumeOptionsBuilder::new().force(true).build())).await,
-        };
-        match removed {
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
-            // A container is gone when the engine no longer knows it; the other two are gone at once.
-            Ok(()) if leftover.kind != Kind::Container => return Ok(()),
-            Ok(()) => {}
-            // Somebody else is about it, or a container that uses it is on its way out.
-            Err(error) if began.elapsed() > PATIENCE => {
-                return Err(format!("{} {} cannot be removed: {error}", leftover.kind.word(), leftover.name));
-            }
-            Err(_) => sleep(LOOK_AGAIN).await,
+    let removed = match leftover.kind {
+        Kind::Container => {
+            let at_once = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            docker.remove_container(id, Some(at_once)).await
         }
+        Kind::Network => docker.remove_network(id).await,
+        Kind::Volume => docker.remove_volume(id, Some(RemoveVolumeOptionsBuilder::new().force(true).build())).await,
+    };
+    match removed {
+        Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        // Somebody else is about it, or a container that uses it is on its way out; or it will not go.
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Takes everybody off a network. Engines, Docker 20.10 among them, sometimes keep the endpoint of a container that is
+/// gone, and with it the network, until somebody insists.
+async fn disconnect_all(docker: &Docker, network: &str) {
+    let found = docker.inspect_network(network, None::<InspectNetworkOptions>).await;
+    let endpoints = found.ok().and_then(|found| found.containers).unwrap_or_default();
+    for container in endpoints.into_values().filter_map(|endpoint| endpoint.name) {
+        // The next try to remove the network says whether it helped.
+        let _ = docker.disconnect_network(network, NetworkDisconnectRequest { container, force: Some(true) }).await;
     }
 }

@@ -122,7 +122,7 @@ impl Fleet {
         let mut fleet =
             Self { engine, ships: Vec::new(), kit: kit.clone(), folder: settings.folder.clone(), reaper: Some(reaper) };
         fleet.kit = fleet.engine.wait(async move {
-            leftovers::sweep(&docker).await?;
+            leftovers::sweep(&docker).await;
             kit.tag = image::provide(&docker).await?;
             let volume = VolumeCreateRequest {
                 name: Some(kit.name.clone()),
