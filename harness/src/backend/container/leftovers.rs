@@ -158,18 +158,21 @@ pub async fn remove(
             return Ok(());
         }
         if began.elapsed() > patience {
+            for network in of(Kind::Network, &found) {
+                let names = endpoints(docker, network).await;
+                let on_it = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+                refused.push(format!("{} is on {}", on_it, network.said()));
+            }
             let names: Vec<_> = found.iter().map(Leftover::said).collect();
             return Err(format!("{} cannot be removed: {}", names.join(", "), refused.join("; ")));
         }
         if began.elapsed() > STALE {
-            let networks = found.iter().filter(|leftover| leftover.kind == Kind::Network);
-            join_all(networks.map(|network| disconnect_all(docker, &network.id))).await;
+            join_all(of(Kind::Network, &found).map(|network| disconnect_all(docker, network))).await;
         }
         refused.clear();
         // Networks and volumes go when nobody uses them any more.
         for kind in [Kind::Container, Kind::Network, Kind::Volume] {
-            let of_kind = found.iter().filter(|leftover| leftover.kind == kind);
-            let asked = join_all(of_kind.map(|leftover| remove_one(docker, leftover))).await;
+            let asked = join_all(of(kind, &found).map(|leftover| remove_one(docker, leftover))).await;
             refused.extend(asked.into_iter().filter_map(Result::err));
         }
         if !refused.is_empty() {
@@ -225,11 +228,21 @@ async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> 
 
 /// Takes everybody off a network. Engines, Docker 20.10 among them, sometimes keep the endpoint of a container that is
 /// gone, and with it the network, until somebody insists.
-async fn disconnect_all(docker: &Docker, network: &str) {
-    let found = docker.inspect_network(network, None::<InspectNetworkOptions>).await;
-    let endpoints = found.ok().and_then(|found| found.containers).unwrap_or_default();
-    for container in endpoints.into_values().filter_map(|endpoint| endpoint.name) {
+async fn disconnect_all(docker: &Docker, network: &Leftover) {
+    for container in endpoints(docker, network).await {
         // The next try to remove the network says whether it helped.
-        let _ = docker.disconnect_network(network, NetworkDisconnectRequest { container, force: Some(true) }).await;
+        let _ = docker.disconnect_network(&network.id, NetworkDisconnectRequest { container, force: Some(true) }).await;
     }
+}
+
+/// Who is on a network, as far as the engine says.
+async fn endpoints(docker: &Docker, network: &Leftover) -> Vec<String> {
+    let found = docker.inspect_network(&network.id, None::<InspectNetworkOptions>).await;
+    let endpoints = found.ok().and_then(|found| found.containers).unwrap_or_default();
+    endpoints.into_values().filter_map(|endpoint| endpoint.name).collect()
+}
+
+/// Those of one kind.
+fn of(kind: Kind, leftovers: &BTreeSet<Leftover>) -> impl Iterator<Item = &Leftover> {
+    leftovers.iter().filter(move |leftover| leftover.kind == kind)
 }
