@@ -1,5 +1,6 @@
 //! A replay being played: payments of one side of a fork wait until they are confirmed there and their coins can be spent
-//! on the other side, and are then due on it, as they are. Payments of coins that were split do not wait for their coins.
+//! on the other side, and are then due on it, as they are: at a node that is there already, for before the fork there are no
+//! sides. Payments of coins that were split do not wait for their coins.
 
 use bitcoin::{OutPoint, Transaction};
 
@@ -74,13 +75,14 @@ impl Replaying {
     }
 }
 
-/// Whether a payment is in a block that is held against other rules at `node`.
+/// Whether a payment is in a block that is held against other rules at `node`, where other rules hold for the next block, too.
 fn of_one_side<B: Backend>(run: &mut Run<B>, payment: &Payment, node: usize) -> bool {
     let (view, txid) = (run.view(), payment.transaction.compute_txid());
     let confirmed = view.nodes()[payment.home].tip.and_then(|tip| view.blocks().confirmed(&txid, tip));
     let Some(height) = confirmed.map(|place| view.blocks().get(place).height) else { return false };
+    let next = view.nodes()[node].tip.map_or(0, |tip| view.blocks().get(tip).height + 1);
     let [own, other] = [payment.home, node].map(|node| run.cluster().rules(node).clone());
-    apart(&own, &other, height)
+    apart(&own, &other, height) && apart(&own, &other, next)
 }
 
 /// Whether a coin is on a node's best chain and nothing there has spent it.
