@@ -3,6 +3,7 @@
 //! sides. Payments of coins that were split do not wait for their coins.
 
 use bitcoin::{OutPoint, Transaction};
+use schism_node::chain::Rules;
 
 use super::Run;
 use super::split::{Splitting, apart};
@@ -75,18 +76,42 @@ impl Replaying {
     }
 }
 
-/// Whether a payment is in a block that is held against other rules at `node`, where other rules hold for the next block, too.
+/// Whether a payment is confirmed on its own side alone, and `node` is on the other.
 fn of_one_side<B: Backend>(run: &mut Run<B>, payment: &Payment, node: usize) -> bool {
     let (view, txid) = (run.view(), payment.transaction.compute_txid());
     let confirmed = view.nodes()[payment.home].tip.and_then(|tip| view.blocks().confirmed(&txid, tip));
     let Some(height) = confirmed.map(|place| view.blocks().get(place).height) else { return false };
     let next = view.nodes()[node].tip.map_or(0, |tip| view.blocks().get(tip).height + 1);
     let [own, other] = [payment.home, node].map(|node| run.cluster().rules(node).clone());
-    apart(&own, &other, height) && apart(&own, &other, next)
+    on_two_sides(&own, &other, height, next)
+}
+
+/// Whether a block of height `confirmed` under these rules, and the next one under those, of height `next`, are on two sides of a
+/// fork: before it there are none.
+fn on_two_sides(own: &Rules, other: &Rules, confirmed: u32, next: u32) -> bool {
+    apart(own, other, confirmed) && apart(own, other, next)
 }
 
 /// Whether a coin is on a node's best chain and nothing there has spent it.
 pub(super) fn unspent(view: &View, node: usize, coin: &OutPoint) -> bool {
     let (blocks, tip) = (view.blocks(), view.nodes()[node].tip);
     tip.is_some_and(|tip| blocks.confirmed(&coin.txid, tip).is_some() && blocks.spender(coin, tip).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use schism_node::chain::Upgrade;
+
+    use super::*;
+
+    #[test]
+    fn before_a_fork_nobody_is_on_another_side() {
+        let old = Rules::lab(&[]);
+        let reform = Upgrade { name: "reform".into(), height: 8, fork_id: Some(9), ..Upgrade::default() };
+        let new = Rules { upgrades: vec![reform], ..old.clone() };
+        assert!(on_two_sides(&old, &new, 8, 8));
+        assert!(!on_two_sides(&old, &new, 7, 9), "paid before the fork");
+        assert!(!on_two_sides(&old, &new, 9, 7), "sent to a node that has not come to the fork");
+        assert!(!on_two_sides(&old, &old, 9, 9));
+    }
 }
