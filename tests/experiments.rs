@@ -14,9 +14,23 @@ use crate::tell;
 /// Where a process finds the job it was started for.
 pub const JOB: &str = "SCHISM_JOB";
 
-/// One trial an experiment and one a control.
+/// What an experiment once failed with, and passes with.
+const MENDED: [(&str, [&str; 2]); 1] =
+    // Who pays at the end is far behind when everything is healed, and knows none of the coins there are: it pays later.
+    [("late-joiner", ["faults.1.bandwidth.limit=20 kbit/s", "finally.converged.within=60 blocks"])];
+
+/// One trial an experiment and one a control, and those that were mended.
 pub fn trials() -> Vec<Trial> {
-    files().into_iter().flat_map(|file| of_file(&file)).collect()
+    let files = files();
+    let mended = files.iter().flat_map(|file| {
+        let of_it = MENDED.iter().filter(|(name, _)| file.file_stem().is_some_and(|stem| stem == *name));
+        of_it.flat_map(|(_, settings)| {
+            let settings = settings.map(str::to_owned).to_vec();
+            of_file(file, &Job { settings, ..template(file) }, false)
+        })
+    });
+    let mended: Vec<Trial> = mended.collect();
+    files.iter().flat_map(|file| of_file(file, &template(file), true)).chain(mended).collect()
 }
 
 /// Every experiment's file, by name.
@@ -47,8 +61,8 @@ pub fn template(file: &Path) -> Job {
     }
 }
 
-fn of_file(file: &Path) -> Vec<Trial> {
-    match suite::plan(file, &template(file), None, true) {
+fn of_file(file: &Path, template: &Job, controls: bool) -> Vec<Trial> {
+    match suite::plan(file, template, None, controls) {
         Ok(jobs) => jobs.into_iter().map(trial).collect(),
         Err(refusal) => {
             let told = refusal.to_string();
@@ -58,8 +72,11 @@ fn of_file(file: &Path) -> Vec<Trial> {
 }
 
 fn trial(job: Job) -> Trial {
-    Trial::test(format!("experiment_{}", job.title()), move || tell::in_a_process(JOB, &serde_json::to_string(&job)?))
-        .with_kind("simulated")
+    let with: String = job.settings.iter().map(|setting| format!("_with_{setting}")).collect();
+    Trial::test(format!("experiment_{}{with}", job.title()), move || {
+        tell::in_a_process(JOB, &serde_json::to_string(&job)?)
+    })
+    .with_kind("simulated")
 }
 
 /// Plays the job this process was started for.

@@ -141,18 +141,14 @@ impl<'a, B: Backend> Play<'a, B> {
     async fn finally(&mut self, payers: Vec<Payer>) -> Result<(), Broken> {
         let healed = self.run.now();
         let deadline = healed + pose::time_for_finally(self.experiment, self.tempo);
-        for Payer { from, to, .. } in payers {
-            let fork_id = fork_id(self.run, from);
-            let known = |coin: &OutPoint| unspent(self.run.view(), from, coin);
-            if let Some(payment) = self.payments.between(from, &to, fork_id, known) {
-                self.submit(payment).await?;
-            }
-        }
         let between = self.interval().div_f64(SAMPLES_PER_INTERVAL);
-        let mut next_sample = healed;
+        let (mut payers, mut next_sample) = (payers, healed);
         loop {
-            self.pay().await?;
             let now = self.run.now();
+            if now >= next_sample {
+                payers = self.pay_for_checks(payers).await?;
+            }
+            self.pay().await?;
             if now >= next_sample {
                 self.run.sample().await?;
                 next_sample = now + between;
@@ -165,6 +161,21 @@ impl<'a, B: Backend> Play<'a, B> {
         }
         self.run.cluster.count().await;
         self.run.sample().await
+    }
+
+    /// Makes the payments that checks wait for. Returns who cannot pay yet: on the chain of a node that is still behind none of the
+    /// coins need be that wallets have left.
+    async fn pay_for_checks(&mut self, payers: Vec<Payer>) -> Result<Vec<Payer>, Broken> {
+        let mut behind = Vec::new();
+        for payer in payers {
+            let fork_id = fork_id(self.run, payer.from);
+            let known = |coin: &OutPoint| unspent(self.run.view(), payer.from, coin);
+            match self.payments.between(payer.from, &payer.to, fork_id, known) {
+                Some(payment) => self.submit(payment).await?,
+                None => behind.push(payer),
+            }
+        }
+        Ok(behind)
     }
 
     /// Does what is due of the schedule; looks only when time, a block or a height may have made something due.
