@@ -4,6 +4,7 @@
 //! Asked of every run whose nodes do not all follow the same rules. Each block's target, size and kind of signatures are
 //! worked out anew from what its miner published.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,6 +35,9 @@ pub struct OwnSide {
     parting: BTreeSet<usize>,
     /// Blocks that were looked at, each with the opinion it was held against.
     looked_at: BTreeSet<(usize, usize)>,
+    /// Of these those of which not enough is known yet, each with a node that stands on it: lines from real nodes overtake each
+    /// other, so that a block may be heard of before its parent's miner has said what is in that.
+    unjudged: Vec<(usize, usize, usize)>,
     bans: BTreeMap<(usize, usize), u32>,
 }
 
@@ -52,6 +56,7 @@ impl OwnSide {
             changed: BTreeSet::new(),
             parting: BTreeSet::new(),
             looked_at: BTreeSet::new(),
+            unjudged: Vec::new(),
             bans: BTreeMap::new(),
         };
         (0..nodes.len()).for_each(|node| this.take_side(node));
@@ -79,47 +84,59 @@ impl OwnSide {
         }
     }
 
-    /// What a block has that these rules refuse.
-    fn refuses(&self, view: &View, place: usize, side: usize) -> Option<String> {
+    /// What a block has that these rules refuse; nothing while it is not known what it or those before it hold.
+    fn judge(&self, view: &View, place: usize, side: usize) -> Option<Result<(), String>> {
         let (blocks, rules) = (view.blocks(), &self.opinions[side]);
         let block = blocks.get(place);
         let body = block.body.as_ref()?;
         let active = rules.at(block.height);
         let (bytes, most) = (body.total_size(), active.max_block_bytes);
         if bytes > most {
-            return Some(format!("has {bytes} bytes where {most} are allowed"));
+            return Some(Err(format!("has {bytes} bytes where {most} are allowed")));
         }
+        let unknown = Cell::new(false);
         let past = |height: u32| {
             let header = blocks.ancestor(place, height).and_then(|place| blocks.get(place).body.as_ref());
+            unknown.set(unknown.get() || (header.is_none() && height > 0));
             let header = header.map_or(rules.genesis.header, |body| body.header);
             Past { bits: header.bits, time: header.time }
         };
         let bits = next_bits(rules, block.height - 1, &past);
+        if unknown.get() {
+            return None;
+        }
         if body.header.bits != bits {
-            return Some(format!("states the target {:?} where {bits:?} is due", body.header.bits));
+            return Some(Err(format!("states the target {:?} where {bits:?} is due", body.header.bits)));
         }
         let witnesses = body.txdata.iter().skip(1).flat_map(|transaction| &transaction.input);
         // A lab's users pay to key hashes: the first item of a witness is the signature, its last byte the kind.
         let mut kinds = witnesses.filter_map(|input| input.witness.nth(0)?.last().copied());
         let other = kinds.any(|kind| (kind & FORK_BIT != 0) != active.fork_id.is_some());
-        other.then(|| "holds a payment that is signed for another chain".to_owned())
+        Some(if other { Err("holds a payment that is signed for another chain".to_owned()) } else { Ok(()) })
     }
 
     fn stands_on(&mut self, view: &View, node: usize) -> Option<Finding> {
         let side = self.sides[node];
         let mut at = view.nodes()[node].tip;
-        while let Some(place) = at.filter(|&place| view.blocks().get(place).height > 0) {
-            if !self.looked_at.insert((place, side)) {
-                return None;
-            }
-            let block = view.blocks().get(place);
-            if let Some(why) = self.refuses(view, place, side) {
-                let what = format!("{} stands on a block that its rules refuse: it {why}", view.name(node));
-                return Some(Finding::violated("own_side", view, what).on_node(node).about(block.hash));
-            }
-            at = block.parent;
+        while let Some(place) = at.filter(|&place| view.blocks().get(place).height > 0)
+            && self.looked_at.insert((place, side))
+        {
+            self.unjudged.push((node, place, side));
+            at = view.blocks().get(place).parent;
         }
-        None
+        let mut found = None;
+        for (node, place, side) in std::mem::take(&mut self.unjudged) {
+            match self.judge(view, place, side) {
+                None => self.unjudged.push((node, place, side)),
+                Some(Ok(())) => {}
+                Some(Err(why)) => {
+                    let what = format!("{} stands on a block that its rules refuse: it {why}", view.name(node));
+                    let finding = Finding::violated("own_side", view, what).on_node(node);
+                    found.get_or_insert(finding.about(view.blocks().get(place).hash));
+                }
+            }
+        }
+        found
     }
 }
 
@@ -199,6 +216,31 @@ mod tests {
         assert_eq!(story.findings(), []);
         story.hear(2, after);
         assert_eq!(story.only_finding().node, Some(2));
+    }
+
+    #[test]
+    fn a_block_is_judged_when_what_came_before_it_is_known() {
+        let story = Story::of(2);
+        // Each block states the target of the one before it, which these rules would not guess.
+        let mut whole = Rules { difficulty: Difficulty::Retarget { window: 2_016 }, ..story.rules().clone() };
+        whole.genesis.header.bits = CompactTarget::from_consensus(0x1f00_ffff);
+        let size = |name: &str, height, most| Upgrade {
+            name: name.into(),
+            height,
+            max_block_bytes: Some(most),
+            ..Upgrade::default()
+        };
+        whole.upgrades.extend([size("tiny", 1, 1), size("roomy", 2, 100_000)]);
+        let mut nodes = described(2);
+        nodes[0].rejects = vec!["tiny".into()];
+        let mut story = story.asking(OwnSide::of(&Arc::new(whole), &nodes).expect("they differ"));
+        let first = story.mine_untold(0);
+        story.hear(1, first);
+        let second = story.mine(1);
+        assert_eq!(story.findings(), []);
+        story.tell_mined(0, first);
+        story.hear(0, second);
+        assert_eq!((story.only_finding().node, story.only_finding().block), (Some(1), Some(first)));
     }
 
     #[test]

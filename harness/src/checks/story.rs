@@ -157,6 +157,26 @@ impl Story {
 
     /// The same, with a coinbase of this much.
     pub(crate) fn mine_claiming(&mut self, node: usize, transactions: Vec<Transaction>, claimed: Amount) -> BlockHash {
+        let hash = self.make(node, transactions, claimed);
+        self.tell_mined(node, hash);
+        self.hear(node, hash);
+        hash
+    }
+
+    /// A node mines a block and moves to it, and the word that it has mined it is still on its way.
+    pub(crate) fn mine_untold(&mut self, node: usize) -> BlockHash {
+        let hash = self.make(node, Vec::new(), self.rules.subsidy(self.height(node) + 1));
+        self.hear(node, hash);
+        hash
+    }
+
+    /// A node says what it has mined.
+    pub(crate) fn tell_mined(&mut self, node: usize, hash: BlockHash) {
+        let (block, height) = self.blocks[&hash].clone();
+        self.say(node, Event::BlockMined { block, height });
+    }
+
+    fn make(&mut self, node: usize, transactions: Vec<Transaction>, claimed: Amount) -> BlockHash {
         let parent = self.tips[node];
         let height = self.blocks[&parent].1 + 1;
         self.payees += 1;
@@ -171,10 +191,8 @@ impl Story {
         };
         let block = Arc::new(Block { header, txdata: [vec![coinbase], transactions].concat() });
         let hash = block.block_hash();
-        self.blocks.insert(hash, (block.clone(), height));
+        self.blocks.insert(hash, (block, height));
         self.at += Duration::from_millis(1);
-        self.say(node, Event::BlockMined { block, height });
-        self.hear(node, hash);
         hash
     }
 
