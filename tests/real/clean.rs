@@ -68,8 +68,8 @@ fn clean_takes_what_is_nobodys() -> Result<(), Failed> {
     living.remove(&engine)
 }
 
-/// Somebody's container is on a dead cluster's network and has its volume open. The next cluster takes the network, which is
-/// what engines sometimes refuse when nobody is on it any more, cannot take the volume, and begins all the same.
+/// Somebody's container is on a dead cluster's network and has its volume open. The next cluster takes the network, cannot
+/// take the volume, and begins all the same.
 fn what_will_not_go_keeps_nobody_from_starting() -> Result<(), Failed> {
     let engine = Engine::find()?;
     let volume = Volume::make(&engine, dead()?)?;

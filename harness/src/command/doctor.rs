@@ -64,10 +64,7 @@ fn left() -> Result<String, String> {
     if dead.is_empty() {
         return Ok("nothing".to_owned());
     }
-    Err(format!(
-        "{}: `schism clean` says what keeps it; if that is nobody, the engine has lost count, and starting it again helps",
-        dead.join(", ")
-    ))
+    Err(format!("{}: `schism clean` says what keeps it", dead.join(", ")))
 }
 
 /// Which of its two kinds the process backend is here, and why.

@@ -28,6 +28,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// way out.
 const STALE: Duration = Duration::from_secs(1);
 
+/// What helps where an engine has lost count.
+const LOST: &str = "; nobody is on it: the engine has lost count, and gives it up when it is started again";
+
 /// What kind of thing is left; in the order in which they can be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -157,16 +160,13 @@ pub async fn remove(
         if found.is_empty() {
             return Ok(());
         }
-        if began.elapsed() > patience {
-            for network in of(Kind::Network, &found) {
-                let names = endpoints(docker, network).await;
-                let on_it = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
-                refused.push(format!("{} is on {}", on_it, network.said()));
-            }
-            let names: Vec<_> = found.iter().map(Leftover::said).collect();
-            return Err(format!("{} cannot be removed: {}", names.join(", "), refused.join("; ")));
-        }
         if began.elapsed() > STALE {
+            let lost = join_all(found.iter().map(|leftover| is_lost(docker, leftover))).await;
+            if began.elapsed() > patience || lost.iter().all(|lost| *lost) {
+                let names: Vec<_> = found.iter().map(Leftover::said).collect();
+                let why = if lost.contains(&true) { LOST } else { "" };
+                return Err(format!("{} cannot be removed: {}{why}", names.join(", "), refused.join("; ")));
+            }
             join_all(of(Kind::Network, &found).map(|network| disconnect_all(docker, network))).await;
         }
         refused.clear();
@@ -226,20 +226,26 @@ async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> 
     }
 }
 
-/// Takes everybody off a network. Engines, Docker 20.10 among them, sometimes keep the endpoint of a container that is
-/// gone, and with it the network, until somebody insists.
+/// Whether an engine has lost count of who is on a network: it says that somebody is, and knows nobody who would be. Docker 20.10
+/// sometimes does when many containers end at once (moby's issue 43286), and gives the network up when it is started again.
+pub async fn is_lost(docker: &Docker, leftover: &Leftover) -> bool {
+    leftover.kind == Kind::Network
+        && remove_one(docker, leftover).await.is_err()
+        && endpoints(docker, leftover).await.is_some_and(|names| names.is_empty())
+}
+
+/// Takes everybody off a network: somebody else's container may be on it, and keep it.
 async fn disconnect_all(docker: &Docker, network: &Leftover) {
-    for container in endpoints(docker, network).await {
+    for container in endpoints(docker, network).await.unwrap_or_default() {
         // The next try to remove the network says whether it helped.
         let _ = docker.disconnect_network(&network.id, NetworkDisconnectRequest { container, force: Some(true) }).await;
     }
 }
 
 /// Who is on a network, as far as the engine says.
-async fn endpoints(docker: &Docker, network: &Leftover) -> Vec<String> {
-    let found = docker.inspect_network(&network.id, None::<InspectNetworkOptions>).await;
-    let endpoints = found.ok().and_then(|found| found.containers).unwrap_or_default();
-    endpoints.into_values().filter_map(|endpoint| endpoint.name).collect()
+async fn endpoints(docker: &Docker, network: &Leftover) -> Option<Vec<String>> {
+    let found = docker.inspect_network(&network.id, None::<InspectNetworkOptions>).await.ok()?;
+    Some(found.containers.unwrap_or_default().into_values().filter_map(|endpoint| endpoint.name).collect())
 }
 
 /// Those of one kind.
