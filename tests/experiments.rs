@@ -29,7 +29,6 @@ pub fn trials() -> Vec<Trial> {
             of_file(file, &Job { settings, ..template(file) }, false)
         })
     });
-    let mended: Vec<Trial> = mended.collect();
     files.iter().flat_map(|file| of_file(file, &template(file), true)).chain(mended).collect()
 }
 

@@ -367,9 +367,12 @@ fn find(engine: &Engine) -> Result<BTreeSet<Leftover>, String> {
 fn is_lost(engine: &Engine, leftover: &Leftover) -> bool {
     let (docker, which) = (engine.docker().clone(), leftover.clone());
     let lost = engine.wait(async move {
-        let once = leftovers::is_lost(&docker, &which).await;
+        if !leftovers::is_lost(&docker, &which).await {
+            return Ok(false);
+        }
+        // An engine gives no sign when it goes on counting: it has as long as everything has.
         tokio::time::sleep(Duration::from_millis(GONE_WITHIN.into())).await;
-        Ok(once && leftovers::is_lost(&docker, &which).await)
+        Ok(leftovers::is_lost(&docker, &which).await)
     });
     let lost = lost.unwrap_or(false);
     if lost {

@@ -153,14 +153,17 @@ pub async fn remove(
     patience: Duration,
 ) -> Result<(), String> {
     let began = Instant::now();
-    let mut refused = Vec::new();
+    let (mut refused, mut no_container_since) = (Vec::new(), began);
     loop {
         let mut found = find(docker, session).await?;
         found.retain(&such);
         if found.is_empty() {
             return Ok(());
         }
-        if began.elapsed() > STALE {
+        if of(Kind::Container, &found).next().is_some() {
+            no_container_since = Instant::now();
+        }
+        if no_container_since.elapsed() > STALE || began.elapsed() > patience {
             let lost = join_all(found.iter().map(|leftover| is_lost(docker, leftover))).await;
             if began.elapsed() > patience || lost.iter().all(|lost| *lost) {
                 let names: Vec<_> = found.iter().map(Leftover::said).collect();
@@ -226,7 +229,7 @@ async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> 
     }
 }
 
-/// Whether an engine has lost count of who is on a network: it says that somebody is, and knows nobody who would be. Docker 20.10
+/// Whether an engine has lost count of who is on a network, asked by trying to remove it: it says that somebody is, and knows nobody who would be. Docker 20.10
 /// sometimes does when many containers end at once (moby's issue 43286), and gives the network up when it is started again.
 pub async fn is_lost(docker: &Docker, leftover: &Leftover) -> bool {
     leftover.kind == Kind::Network
