@@ -35,9 +35,12 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("a_cluster_that_is_up_does_what_it_is_told", || a_cluster_that_is_up("process"))
             .with_kind("process")
             .with_ignored_flag(no_processes),
-        Trial::test("a_cluster_in_containers_does_what_it_is_told", || a_cluster_that_is_up("container"))
-            .with_kind("container")
-            .with_ignored_flag(Offer::of_the_engine().is_err()),
+        Trial::test("a_cluster_in_containers_does_what_it_is_told", || {
+            let _alone = crate::real::alone_in_containers();
+            a_cluster_that_is_up("container")
+        })
+        .with_kind("container")
+        .with_ignored_flag(Offer::of_the_engine().is_err()),
         Trial::test("a_node_that_is_up_is_asked_as_cores_is", crate::rpc::a_node_is_asked_as_cores_is)
             .with_kind("process")
             .with_ignored_flag(no_processes),

@@ -75,7 +75,7 @@ fn what_will_not_go_keeps_nobody_from_starting() -> Result<(), Failed> {
     let volume = Volume::make(&engine, dead()?)?;
     let (docker, name) = (engine.docker().clone(), volume.0.clone());
     let labels = [(SESSION, name.clone()), (OWNER, dead()?)].map(|(name, value)| (name.to_owned(), value));
-    let somebody = engine.wait(async move {
+    let (somebody, started) = engine.wait(async move {
         let request = NetworkCreateRequest {
             name: name.clone(),
             internal: Some(true),
@@ -97,8 +97,8 @@ fn what_will_not_go_keeps_nobody_from_starting() -> Result<(), Failed> {
             ..Default::default()
         };
         let id = docker.create_container(None::<CreateContainerOptions>, body).await.map_err(told)?.id;
-        docker.start_container(&id, None::<StartContainerOptions>).await.map_err(told)?;
-        Ok(id)
+        let started = docker.start_container(&id, None::<StartContainerOptions>).await.map_err(told);
+        Ok((id, started))
     })?;
     let doctor = Command::new(env!("CARGO_BIN_EXE_schism")).args(["doctor", "--json"]).output()?;
     let left = find(&engine)?;
@@ -107,6 +107,7 @@ fn what_will_not_go_keeps_nobody_from_starting() -> Result<(), Failed> {
         let at_once = RemoveContainerOptionsBuilder::new().force(true).build();
         docker.remove_container(&somebody, Some(at_once)).await.map_err(told)
     })?;
+    started?;
     let found = |row: &str, fine: bool| {
         let rows = doctor.stdout.split(|byte| *byte == b'\n').filter_map(|row| serde_json::from_slice(row).ok());
         rows.into_iter().find(|found: &Value| found["name"] == row && found["fine"] == fine)

@@ -10,7 +10,7 @@ mod sabotage;
 mod told;
 
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use panics::{PANICS, panic_on_the_way};
 
@@ -30,8 +30,12 @@ pub const TRIAL: &str = "SCHISM_REAL";
 /// A trial: its name, and what is done.
 type Named = (String, Box<dyn FnOnce() -> Result<(), Failed>>);
 
-/// One cluster of containers at a time: two of them are more than two cores carry in time.
-static CONTAINERS: Mutex<()> = Mutex::new(());
+/// Waits until no other trial has containers. One cluster of them at a time: two are more than two cores carry in time, and each
+/// sweeps up what it takes for left by the dead.
+pub fn alone_in_containers() -> MutexGuard<'static, ()> {
+    static CONTAINERS: Mutex<()> = Mutex::new(());
+    CONTAINERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Every trial.
 pub fn trials() -> Vec<Trial> {
@@ -49,7 +53,7 @@ pub fn trials() -> Vec<Trial> {
             let run = move || match why {
                 Some(why) => Err(why.into()),
                 None => {
-                    let _alone = (backend == Backend::Container).then(|| CONTAINERS.lock());
+                    let _alone = (backend == Backend::Container).then(alone_in_containers);
                     tell::in_a_process(TRIAL, &told)
                 }
             };
