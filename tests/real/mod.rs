@@ -1,7 +1,6 @@
 //! Real nodes: stories told on processes and in containers, that faults which never happened are missed, and that
-//! nothing of them is left behind. Where this system
-//! forbids namespaces, or no engine answers, they say so and are ignored; with `SCHISM_PROCESSES_REQUIRED=1` and
-//! `SCHISM_CONTAINERS_REQUIRED=1` they fail.
+//! nothing of them is left behind. Where this system forbids namespaces, or no engine answers, they say so and are
+//! ignored; with `SCHISM_PROCESSES_REQUIRED=1` and `SCHISM_CONTAINERS_REQUIRED=1` they fail.
 
 mod clean;
 mod leaks;

@@ -8,11 +8,11 @@
 //! parent ◀── ⏎MARK{"hash": …}⏎ ── worker   one line of JSON behind a mark, among whatever else it prints
 //! ```
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio, exit};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -34,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How jobs are given to workers.
 #[derive(Clone, Copy)]
 pub struct Workers<'a> {
-    /// Workers alive at once; at least one.
-    pub parallel: usize,
+    /// Places for workers, of which each takes what its job takes; at least one.
+    pub places: usize,
     /// Real time each may take; nothing is without limit.
     pub deadline: Option<Duration>,
     /// Says that workers shall end early, and that no other shall begin.
@@ -73,36 +73,40 @@ impl Workers<'_> {
     /// Runs all jobs and hands each result to `done` with the job's number, in the order in which they end. Once they
     /// are told to stop, jobs that have not begun have no result.
     ///
-    /// `launch` says how to start a worker, which then calls [`serve`]. Its standard streams are taken over.
+    /// `takes` says how many places a job takes; more than there are is all of them. Those that take most begin first,
+    /// and who has room meanwhile does not wait for who has none. `launch` says how to start a worker, which then calls
+    /// [`serve`]. Its standard streams are taken over.
     pub fn run<J, R>(
         &self,
         jobs: &[J],
+        takes: impl Fn(&J) -> usize,
         launch: impl Fn() -> io::Result<Command> + Sync,
         mut done: impl FnMut(usize, Result<R, Dead>),
     ) where
         J: Serialize + Sync,
         R: DeserializeOwned + Send,
     {
-        let next = AtomicUsize::new(0);
-        let (results, received) = mpsc::sync_channel(self.parallel.max(1));
+        let mut queue = Queue::of(jobs.iter().map(takes), self.places);
+        let (say, results) = mpsc::channel();
         thread::scope(|scope| {
-            for _ in 0..self.parallel.clamp(1, jobs.len().max(1)) {
-                let (results, next, launch) = (results.clone(), &next, &launch);
-                scope.spawn(move || {
-                    loop {
-                        if (self.stop)() {
-                            break;
-                        }
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(job) = jobs.get(number) else { break };
-                        if results.send((number, self.run_one(job, launch))).is_err() {
-                            break;
-                        }
-                    }
-                });
+            let mut running = 0_u32;
+            loop {
+                while !(self.stop)()
+                    && let Some(number) = queue.begin()
+                {
+                    running += 1;
+                    let (say, launch) = (say.clone(), &launch);
+                    // Nobody hears it only where `done` has panicked.
+                    scope.spawn(move || say.send((number, self.run_one(&jobs[number], launch))));
+                }
+                if running == 0 {
+                    break;
+                }
+                let Ok((number, result)) = results.recv() else { break };
+                running -= 1;
+                queue.end(number);
+                done(number, result);
             }
-            drop(results);
-            received.iter().for_each(|(number, result)| done(number, result));
         });
     }
 
@@ -165,6 +169,36 @@ impl Workers<'_> {
                 let _ = writeln!(input, "stop").and_then(|()| input.flush());
             }
         }
+    }
+}
+
+/// Jobs that have not begun, and the places that are free.
+struct Queue {
+    takes: Vec<usize>,
+    waiting: Vec<usize>,
+    free: usize,
+}
+
+impl Queue {
+    fn of(takes: impl Iterator<Item = usize>, places: usize) -> Self {
+        let free = places.max(1);
+        let takes: Vec<usize> = takes.map(|takes| takes.clamp(1, free)).collect();
+        let mut waiting: Vec<usize> = (0..takes.len()).collect();
+        waiting.sort_by_key(|&number| Reverse(takes[number]));
+        Self { takes, waiting, free }
+    }
+
+    /// The largest that there is room for.
+    fn begin(&mut self) -> Option<usize> {
+        let place = self.waiting.iter().position(|&number| self.takes[number] <= self.free)?;
+        let number = self.waiting.remove(place);
+        self.free -= self.takes[number];
+        Some(number)
+    }
+
+    /// It has ended.
+    fn end(&mut self, number: usize) {
+        self.free += self.takes[number];
     }
 }
 
@@ -261,8 +295,8 @@ where
         Ok(command)
     };
     let mut results: Vec<Option<Result<R, Dead>>> = jobs.iter().map(|_| None).collect();
-    let workers = Workers { parallel: 2, deadline: Some(Duration::from_secs(300)), stop: &|| false };
-    workers.run(jobs, launch, |number, result| results[number] = Some(result));
+    let workers = Workers { places: 2, deadline: Some(Duration::from_secs(300)), stop: &|| false };
+    workers.run(jobs, |_| 1, launch, |number, result| results[number] = Some(result));
     results.into_iter().flatten().collect()
 }
 
@@ -299,15 +333,32 @@ mod tests {
 
     #[test]
     fn a_worker_that_takes_too_long_is_killed() {
-        let workers = Workers { parallel: 1, deadline: Some(Duration::from_millis(50)), stop: &|| false };
+        let workers = Workers { places: 1, deadline: Some(Duration::from_millis(50)), stop: &|| false };
         let launch = || {
             let mut command = Command::new("sh");
             command.args(["-c", "echo waiting >&2; exec sleep 600"]);
             Ok(command)
         };
-        workers.run(&[()], launch, |_, result: Result<(), Dead>| {
-            assert!(matches!(result, Err(Dead::Deadline { .. })), "{result:?}");
-        });
+        workers.run(
+            &[()],
+            |()| 1,
+            launch,
+            |_, result: Result<(), Dead>| {
+                assert!(matches!(result, Err(Dead::Deadline { .. })), "{result:?}");
+            },
+        );
+    }
+
+    #[test]
+    fn the_largest_begins_first_and_others_take_the_room_it_leaves() {
+        let mut queue = Queue::of([1, 9, 3, 2].into_iter(), 4);
+        assert_eq!((queue.begin(), queue.begin()), (Some(1), None));
+        queue.end(1);
+        assert_eq!((queue.begin(), queue.begin(), queue.begin()), (Some(2), Some(0), None));
+        queue.end(0);
+        assert_eq!(queue.begin(), None);
+        queue.end(2);
+        assert_eq!((queue.begin(), queue.begin()), (Some(3), None));
     }
 
     #[test]

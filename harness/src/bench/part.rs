@@ -38,10 +38,15 @@ impl Part {
     pub fn measure(self) -> Measured {
         let launch = || worker(WORKER);
         let mut measured = Measured::default();
-        let workers = Workers { parallel: 1, deadline: None, stop: &|| false };
-        workers.run(&[self], launch, |_, result: Result<Measured, Dead>| {
-            measured = result.unwrap_or_else(|dead| Measured::failed(&dead));
-        });
+        let workers = Workers { places: 1, deadline: None, stop: &|| false };
+        workers.run(
+            &[self],
+            |_| 1,
+            launch,
+            |_, result: Result<Measured, Dead>| {
+                measured = result.unwrap_or_else(|dead| Measured::failed(&dead));
+            },
+        );
         measured
     }
 }

@@ -63,7 +63,7 @@ impl Check for ChainQuality {
                 let block = view.blocks().get(place);
                 let what =
                     format!("of the {} blocks up to height {} honest nodes mined {honest}", self.over, block.height);
-                finding = Some(Finding::violated("chain_quality", view, what).on_node(node).about(block.hash));
+                finding = Some(Finding::violated("chain_quality", view, what).timed().on_node(node).about(block.hash));
             }
         }
         finding

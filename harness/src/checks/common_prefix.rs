@@ -70,7 +70,7 @@ impl CommonPrefix {
             self.k,
             view.name(node),
         );
-        Finding::violated("common_prefix", view, what).on_node(node).about(block.hash)
+        Finding::violated("common_prefix", view, what).timed().on_node(node).about(block.hash)
     }
 }
 

@@ -22,22 +22,29 @@ pub struct Finding {
     pub block: Option<BlockHash>,
     /// What happened, in one sentence.
     pub what: String,
+    /// Whether it counts only where frames come as fast as links say: on a machine that is too busy it proves nothing.
+    pub timed: bool,
 }
 
 impl Finding {
     /// Something that may never happen did, now.
     pub fn violated(check: &'static str, view: &View, what: String) -> Self {
-        Self { check, verdict: Verdict::Violated, at: view.now(), node: None, block: None, what }
+        Self { check, verdict: Verdict::Violated, at: view.now(), node: None, block: None, what, timed: false }
     }
 
     /// Something did not happen in time.
     pub fn stalled(check: &'static str, view: &View, what: String) -> Self {
-        Self { verdict: Verdict::Stalled, ..Self::violated(check, view, what) }
+        Self { verdict: Verdict::Stalled, ..Self::violated(check, view, what).timed() }
     }
 
     /// A figure is not what the file expected.
     pub fn refuted(check: &'static str, view: &View, what: String) -> Self {
-        Self { verdict: Verdict::Refuted, ..Self::violated(check, view, what) }
+        Self { verdict: Verdict::Refuted, ..Self::violated(check, view, what).timed() }
+    }
+
+    /// The same, where it counts only if frames come as fast as links say.
+    pub fn timed(self) -> Self {
+        Self { timed: true, ..self }
     }
 
     /// The same, seen on this node.

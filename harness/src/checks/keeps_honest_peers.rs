@@ -57,7 +57,7 @@ impl Check for KeepsHonestPeers {
                 self.went += u64::from(known.is_none());
                 let honest = known.filter(|&other| view.nodes()[other].judged && !self.faults)?;
                 let what = format!("{} lost {}, which is honest: {reason}", view.name(node), view.name(honest));
-                Some(Finding::violated("keeps_honest_peers", view, what).on_node(node))
+                Some(Finding::violated("keeps_honest_peers", view, what).timed().on_node(node))
             }
             Happening::Answer(Answer::Peers(peers)) => {
                 self.received = self.received.max(peers.bytes_received);

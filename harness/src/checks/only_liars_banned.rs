@@ -56,17 +56,19 @@ impl Check for OnlyLiarsBanned {
     fn on(&mut self, view: &View, entry: &Entry) -> Option<Finding> {
         let node = entry.node.filter(|&node| view.nodes()[node].judged && self.of.holds(node))?;
         let Happening::Event(event) = &entry.what else { return None };
-        let broken = |what: String| Some(Finding::violated("only_liars_banned", view, what).on_node(node));
+        let broken = |what: String| Finding::violated("only_liars_banned", view, what).on_node(node);
         let due = self.due.remove(&node);
         match event {
             Event::PeerBanned { peer, reason } => {
                 self.bans += 1;
                 let honest = Self::is_honest(view, peer)?;
-                broken(format!("{} banned {}, which is honest: {reason}", view.name(node), view.name(honest)))
+                let what = format!("{} banned {}, which is honest: {reason}", view.name(node), view.name(honest));
+                // Who is minutes behind tells the past as news.
+                Some(broken(what).timed())
             }
             _ if due.is_some() => {
                 let peer = due.map_or_else(String::new, |peer| peer.to_string());
-                broken(format!("{} has proof against {peer} and did not ban it", view.name(node)))
+                Some(broken(format!("{} has proof against {peer} and did not ban it", view.name(node))))
             }
             Event::PeerCharged { peer, points, .. } => {
                 self.charges += 1;

@@ -166,7 +166,8 @@ impl Check for OwnSide {
                 let own = self.sides[node] == self.sides[other] && !self.changed.contains(&other);
                 own.then(|| {
                     let what = format!("{} banned {}, of its own side: {reason}", view.name(node), view.name(other));
-                    Finding::violated("own_side", view, what).on_node(node)
+                    // Who is minutes behind tells the past as news.
+                    Finding::violated("own_side", view, what).timed().on_node(node)
                 })
             }
             _ => None,

@@ -11,7 +11,7 @@ use super::{Speech, progress};
 use crate::backend::capability::Offer;
 use crate::interrupt::Interrupt;
 use crate::report::{self, Inconclusive, Results, Verdict};
-use crate::suite::{self, Backend, Job, RunFolder, worst};
+use crate::suite::{self, AtOnce, Backend, Job, RunFolder, worst};
 
 /// What a run is given besides its file.
 #[derive(Clone, Debug, Args)]
@@ -34,7 +34,7 @@ pub(super) struct Flags {
     /// Only the i-th of n equal parts of all runs: i/n
     #[arg(long, env = "SCHISM_SHARD")]
     shard: Option<Shard>,
-    /// Runs at once; where nothing is said as many as there are processors, but one on a real backend
+    /// Runs at once; where nothing is said as many as this machine carries
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), env = "SCHISM_JOBS")]
     jobs: Option<u16>,
     /// Set something in the file: load.transactions=2/s
@@ -127,7 +127,7 @@ impl Flags {
     pub(super) fn work_all(&self, jobs: &[Job], interrupt: &Interrupt, speech: Speech) -> Vec<Results> {
         let mut ended: Vec<(usize, Results)> = Vec::new();
         let measuring = progress::show_measuring(speech.quiet || speech.json);
-        suite::work_all(jobs, self.parallel(), interrupt, measuring, |number, results| {
+        suite::work_all(jobs, self.at_once(), interrupt, measuring, |number, results| {
             one_of_many(&results, speech);
             self.tidy(&results);
             ended.push((number, results));
@@ -145,13 +145,8 @@ impl Flags {
     }
 
     /// Runs at once.
-    pub(super) fn parallel(&self) -> usize {
-        let processors = || match self.backend {
-            Backend::Simulated => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-            // A run in real time takes every processor there is.
-            Backend::Process | Backend::Container => 1,
-        };
-        self.jobs.map_or_else(processors, usize::from)
+    pub(super) fn at_once(&self) -> AtOnce {
+        self.jobs.map_or(AtOnce::Carried, |jobs| AtOnce::Jobs(jobs.into()))
     }
 
     /// Removes the folder of one of several runs, unless it is to be kept: of whatever did not pass, always.

@@ -46,8 +46,8 @@ pub(super) fn run(arguments: &Arguments, speech: Speech) -> miette::Result<i32> 
     }
     let mut all = Vec::new();
     if experiment.claim.is_some() {
-        let (parallel, measuring) = (arguments.flags.parallel(), progress::show_measuring(still));
-        suite::work_all(&jobs, parallel, &interrupt, measuring, |_, results| all.push(results));
+        let (at_once, measuring) = (arguments.flags.at_once(), progress::show_measuring(still));
+        suite::work_all(&jobs, at_once, &interrupt, measuring, |_, results| all.push(results));
     } else {
         // A single run needs no process of its own, and can show what happens while it happens.
         all.push(job.work(&interrupt, progress::show(&experiment, still)));

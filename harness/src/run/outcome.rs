@@ -67,22 +67,14 @@ impl<B: Backend> Run<B> {
         measured.seconds_to_converge =
             figures.iter().find(|(name, _)| *name == "seconds_to_converge").map(|(_, value)| *value);
         let violations: Vec<Violation> = self.checks.findings().iter().map(|found| self.violation(found)).collect();
-        let worst = self.checks.findings().iter().min_by_key(|finding| finding.verdict);
         if self.interrupted {
             evidence.iter_mut().for_each(not_reached);
         }
         let missing = evidence.iter().find_map(missing);
-        let (verdict, why) = match (worst, missing) {
+        let (verdict, why) = match worst(self.checks.findings(), busy) {
             _ if self.interrupted => (Verdict::Interrupted, Some(format!("stopped after {:.0} s", now.as_secs_f64()))),
-            (Some(Finding { verdict: Verdict::Stalled, check, what, .. }), _) if busy.is_some() => {
-                let late = busy.unwrap_or_default().as_millis();
-                let why =
-                    format!("the machine is too busy for this pace (frames were {late} ms late): {check}: {what}");
-                (Verdict::Inconclusive, Some(why))
-            }
-            (Some(finding), _) => (finding.verdict, Some(format!("{}: {}", finding.check, finding.what))),
-            (None, Some(missing)) => (Verdict::Inconclusive, Some(missing)),
-            (None, None) => (Verdict::Passed, None),
+            Some((verdict, why)) => (verdict, Some(why)),
+            None => (missing.as_ref().map_or(Verdict::Passed, |_| Verdict::Inconclusive), missing),
         };
         let checks = self.checks.posed().map(|(check, findings)| Requirement {
             name: check.name().to_owned(),
@@ -143,6 +135,22 @@ impl<B: Backend> Run<B> {
     }
 }
 
+/// What findings add up to, and why, when frames of a busy machine were so late.
+fn worst(findings: &[Finding], busy: Option<Duration>) -> Option<(Verdict, String)> {
+    let judged = findings.iter().map(|finding| {
+        let why = format!("{}: {}", finding.check, finding.what);
+        match busy.filter(|_| finding.timed) {
+            Some(late) => {
+                let late = late.as_millis();
+                let busy = format!("the machine is too busy for this pace (frames were {late} ms late)");
+                (Verdict::Inconclusive, format!("{busy}: {why}"))
+            }
+            None => (finding.verdict, why),
+        }
+    });
+    judged.min_by_key(|(verdict, _)| *verdict)
+}
+
 /// What was not seen of a step by the time of an interrupt might have been later.
 fn not_reached(evidence: &mut Evidence) {
     let missing = |requirement: &&mut Requirement| requirement.state == RequirementState::Missing;
@@ -173,5 +181,27 @@ fn state(state: State) -> &'static str {
         State::Frozen => "frozen",
         State::Dead => "dead",
         State::Gone => "destroyed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(verdict: Verdict, timed: bool) -> Finding {
+        let what = format!("{verdict:?}");
+        Finding { check: "check", verdict, at: Duration::ZERO, node: None, block: None, what, timed }
+    }
+
+    #[test]
+    fn on_a_busy_machine_only_what_no_lateness_excuses_is_held_against_a_run() {
+        let (split, slow) = (finding(Verdict::Violated, true), finding(Verdict::Stalled, true));
+        let forged = finding(Verdict::Violated, false);
+        let (quiet, busy) = (None, Some(Duration::from_millis(36)));
+        let verdict = |findings: &[Finding], busy| worst(findings, busy).map(|(verdict, _)| verdict);
+        assert_eq!(verdict(&[slow.clone(), split.clone()], quiet), Some(Verdict::Violated));
+        assert_eq!(verdict(&[slow.clone(), split.clone()], busy), Some(Verdict::Inconclusive));
+        assert_eq!(verdict(&[slow, split, forged], busy), Some(Verdict::Violated));
+        assert_eq!(verdict(&[], busy), None);
     }
 }

@@ -11,11 +11,21 @@ use super::folder::RunFolder;
 use super::play::{Setup, play};
 use crate::backend::capability::Offer;
 use crate::backend::real::site::Layer;
-use crate::experiment::{Control, Experiment, Without};
+use crate::experiment::{Control, Experiment, Pace, Without};
 use crate::interrupt::Interrupt;
 use crate::report::{Requirement, RequirementState, Results, Verdict};
 use crate::run::Onlooker;
 use crate::yaml::Refusal;
+
+/// A processor, in thousandths.
+pub(super) const PROCESSOR: usize = 1_000;
+/// What a node in a process takes of one when ten seconds of its story pass in a second. Measured with the experiments of
+/// `chaos/` on two cores: at twice as much frames begin to be late.
+const NODE: usize = 25;
+/// The same in a container, for the engine's part.
+const CONTAINED: usize = 50;
+/// The pace at which these were measured.
+const TENTH: f64 = 0.1;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +80,15 @@ impl Backend {
             Self::Process | Self::Container => "kernel",
         }
     }
+
+    /// Its own of an experiment's paces.
+    pub fn pace(self, of: Pace) -> f64 {
+        match self {
+            Self::Simulated => of.simulated,
+            Self::Process => of.process,
+            Self::Container => of.container,
+        }
+    }
 }
 
 impl fmt::Display for Backend {
@@ -118,6 +137,20 @@ pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> 
 }
 
 impl Job {
+    /// What it takes of a machine, in thousandths of a processor: a simulation one that is whole, real nodes a share each. They
+    /// have less to do where their story's time is slower. A job that cannot be read takes nothing; it says so when it is done.
+    pub(super) fn burden(&self) -> usize {
+        let node = match self.backend {
+            Backend::Simulated => return PROCESSOR,
+            Backend::Process => NODE,
+            Backend::Container => CONTAINED,
+        };
+        let Ok(experiment) = self.resolved() else { return 0 };
+        let pace = self.backend.pace(experiment.pace);
+        let nodes = experiment.plan(self.seed).nodes.len() as f64;
+        (node as f64 * nodes * TENTH / pace).ceil() as usize
+    }
+
     /// Does it, here and now, unless it is interrupted. A process can do this once.
     pub fn work(&self, interrupt: &Interrupt, show: Onlooker) -> Results {
         let (controlled, control) = match self.resolved().and_then(|experiment| Ok((experiment, self.its_control()?))) {
@@ -299,6 +332,22 @@ mod tests {
         assert_eq!(control.repeat(), "schism run chaos/one.yaml --seed 7 --backend process --control 2");
         let patient = Job { timeout_factor: 2.5, settings: Vec::new(), ..job() };
         assert_eq!(patient.repeat(), "schism run chaos/one.yaml --seed 7 --timeout-factor 2.5");
+    }
+
+    #[test]
+    fn a_cluster_of_real_nodes_takes_a_share_of_a_processor_for_each() {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../chaos/partition-heals.yaml"));
+        let ten = Job { file, settings: Vec::new(), ..job() };
+        for (backend, settings, burden) in [
+            (Backend::Simulated, [].as_slice(), PROCESSOR),
+            (Backend::Process, &[], 10 * NODE),
+            (Backend::Container, &[], 10 * CONTAINED),
+            (Backend::Process, &["pace.process=1"], NODE),
+            (Backend::Process, &["no.such=key"], 0),
+        ] {
+            let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+            assert_eq!(Job { backend, settings, ..ten.clone() }.burden(), burden, "{backend}");
+        }
     }
 
     #[test]

@@ -11,12 +11,15 @@ mod play;
 pub use errand::{Errand, Progress};
 pub use folder::RunFolder;
 pub(crate) use folder::unix_seconds;
+use job::PROCESSOR;
 pub use job::{Backend, Job, plan};
 pub use kept::{Difference, Kept, NotKept, Repeated};
 pub use play::{Setup, play, play_live, play_on};
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::process::Command;
+use std::thread;
 
 use errand::{Brought, Measuring};
 use schism_chaos::simulation::clock::Stopwatch;
@@ -46,11 +49,20 @@ pub(crate) fn worker(name: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Does all jobs in worker processes, `parallel` at once, and hands each result to `done` as it comes; `show` sees how
+/// How many jobs are done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtOnce {
+    /// So many, whatever they are.
+    Jobs(usize),
+    /// As many as this machine carries: a simulation takes a processor, real nodes a share of all.
+    Carried,
+}
+
+/// Does all jobs in worker processes, so many at once, and hands each result to `done` as it comes; `show` sees how
 /// far the measuring of claims has got. When it is interrupted, jobs that have not begun are left out.
 pub fn work_all(
     jobs: &[Job],
-    parallel: usize,
+    at_once: AtOnce,
     interrupt: &Interrupt,
     mut show: impl FnMut(Progress),
     mut done: impl FnMut(usize, Results),
@@ -63,9 +75,18 @@ pub fn work_all(
         whose.extend((0..of_job.len()).map(|part| (number, part)));
         errands.extend(of_job);
     }
-    let workers = Workers { parallel, deadline: None, stop: &|| interrupt.asked() };
+    let (places, carried) = match at_once {
+        AtOnce::Jobs(jobs) => (jobs, false),
+        AtOnce::Carried => (thread::available_parallelism().map_or(1, NonZeroUsize::get) * PROCESSOR, true),
+    };
+    let takes = |errand: &Errand| match errand {
+        _ if !carried => 1,
+        Errand::Run(job) => job.burden(),
+        Errand::Part(..) => PROCESSOR,
+    };
+    let workers = Workers { places, deadline: None, stop: &|| interrupt.asked() };
     let watch = Stopwatch::start();
-    workers.run(&errands, launch, |errand, brought: Result<Brought, Dead>| {
+    workers.run(&errands, takes, launch, |errand, brought: Result<Brought, Dead>| {
         let (number, part) = whose[errand];
         let brought = brought.map_err(|dead| format!("the worker died: {dead}"));
         let results = match &errands[errand] {

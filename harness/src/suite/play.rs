@@ -122,7 +122,7 @@ fn simulated(
             unhealed,
             interrupt,
             link_up: LINK_UP.mul_f64(factor),
-            pace: played.pace.simulated,
+            pace: Backend::Simulated.pace(played.pace),
             grace: Duration::ZERO,
             live,
             refuses: Box::new(|_| None),
@@ -151,7 +151,7 @@ fn real<B: PlaceOfNodes>(
         return Err(format!("nothing was started: {refused}"));
     }
     let played = experiment.given_time(setup.timeout_factor);
-    let pace = if setup.backend == Backend::Container { played.pace.container } else { played.pace.process };
+    let pace = setup.backend.pace(played.pace);
     let settings = real::Settings {
         seed: played.seed,
         pace,
