@@ -19,11 +19,11 @@ use crate::yaml::Refusal;
 
 /// A processor, in thousandths.
 pub(super) const PROCESSOR: usize = 1_000;
-/// What a node in a process takes of one when ten seconds of its story pass in a second. Measured with the experiments of
-/// `chaos/` on two cores: at twice as much frames begin to be late.
-const NODE: usize = 25;
-/// The same in a container, for the engine's part.
-const CONTAINED: usize = 50;
+/// What a node in a process is given of one when ten seconds of its story pass in a second. With the experiments of `chaos/`
+/// it takes half of that, its supervisor a fourth; at 25 frames were 4 to 47 ms late on a slow machine.
+const NODE: usize = 32;
+/// The same in a container, where the engine has its part.
+const CONTAINED: usize = 64;
 /// The pace at which these were measured.
 const TENTH: f64 = 0.1;
 
