@@ -34,6 +34,8 @@ const ACCEPT: u32 = 1;
 const LOOK: u32 = 20;
 /// Frames the kernel keeps for us at most: every lane's fill, of a hundred nodes.
 const LONGEST: u32 = 1 << 18;
+/// Reads before those that are due go on, and frames that go on at once.
+const AT_ONCE: usize = 64;
 /// Bytes of frames that may wait to be read.
 const HELD: usize = 8 << 20;
 
@@ -82,30 +84,43 @@ impl DelayLine {
         loop {
             let next = waiting.peek().map(|Reverse((at, ..))| at.saturating_sub(clock.elapsed()));
             let mut readable = [PollFd::new(netlink.as_fd(), PollFlags::POLLIN)];
-            let _ = ppoll(&mut readable, next.map(TimeSpec::from), None);
-            match netlink.receive(MsgFlags::MSG_DONTWAIT) {
-                Ok(heard) => {
-                    for (id, from, bytes) in heard.iter().filter_map(frame) {
-                        let now = clock.elapsed();
-                        let fate = self.lanes().get_mut(&from).map_or(Fate::At(now), |lane| lane.arrive(now, bytes));
-                        match fate {
-                            Fate::Lost => judge(&mut netlink, id, DROP),
-                            Fate::At(at) => waiting.push(Reverse((at, number, id, now, from))),
-                        }
-                        number += 1;
+            let arrives = !matches!(ppoll(&mut readable, next.map(TimeSpec::from), None), Ok(0));
+            let (mut verdicts, mut gone) = (Vec::new(), Vec::new());
+            for _ in 0..if arrives { AT_ONCE } else { 0 } {
+                let heard = match netlink.receive(MsgFlags::MSG_DONTWAIT) {
+                    Ok(heard) => heard,
+                    // Frames that did not fit are lost, as they are on a full wire.
+                    Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
+                    Err(_) => return,
+                };
+                for (id, from, bytes) in heard.iter().filter_map(frame) {
+                    let now = clock.elapsed();
+                    let fate = self.lanes().get_mut(&from).map_or(Fate::At(now), |lane| lane.arrive(now, bytes));
+                    match fate {
+                        Fate::Lost => verdicts.push(verdict(id, DROP)),
+                        Fate::At(at) => waiting.push(Reverse((at, number, id, now, from))),
                     }
+                    number += 1;
                 }
-                // Frames that did not fit are lost, as they are on a full wire.
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
-                Err(_) => return,
             }
+            let now = clock.elapsed();
             while let Some(Reverse((at, _, id, since, from))) = waiting.peek().copied()
-                && at <= clock.elapsed()
+                && at <= now
+                && gone.len() < AT_ONCE
             {
                 waiting.pop();
-                judge(&mut netlink, id, ACCEPT);
-                if let Some(lane) = self.lanes().get_mut(&from) {
-                    let now = clock.elapsed();
+                verdicts.push(verdict(id, ACCEPT));
+                gone.push((from, since, at));
+            }
+            if verdicts.is_empty() {
+                continue;
+            }
+            // That one of them is gone already does no harm.
+            let _ = netlink.send(verdicts);
+            let now = clock.elapsed();
+            let mut lanes = self.lanes();
+            for (from, since, at) in gone {
+                if let Some(lane) = lanes.get_mut(&from) {
                     lane.go_on(now.saturating_sub(since), now.saturating_sub(at));
                 }
             }
@@ -130,8 +145,8 @@ fn frame(said: &Said) -> Option<(u32, Ipv4Addr, usize)> {
     Some((id, Ipv4Addr::from(from), bytes))
 }
 
-/// Says what becomes of a frame; that it is gone already does no harm.
-fn judge(netlink: &mut Netlink, id: u32, verdict: u32) {
+/// Says what becomes of a frame.
+fn verdict(id: u32, verdict: u32) -> Message {
     let both = [verdict.to_be_bytes(), id.to_be_bytes()].concat();
-    let _ = netlink.send(vec![Message::new(QUEUES << 8 | VERDICT, REQUEST).with(&[0; 4]).attribute(2, &both)]);
+    Message::new(QUEUES << 8 | VERDICT, REQUEST).with(&[0; 4]).attribute(2, &both)
 }
