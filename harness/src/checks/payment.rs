@@ -67,7 +67,8 @@ impl Check for Payment {
             {
                 let what =
                     format!("{} refused the payment {txid}: {reason}", view.name(entry.node.unwrap_or_default()));
-                Some(Finding::stalled("payment", view, what))
+                // No lateness of frames excuses a node that does not run.
+                Some(Finding { timed: false, ..Finding::stalled("payment", view, what) })
             }
             Happening::Event(Event::TransactionRefused { txid, reason, from: None })
                 if self.waiting.iter().any(|waiting| waiting.0 == *txid && entry.node == Some(waiting.1)) =>
@@ -155,6 +156,15 @@ mod tests {
             story.hear(0, block);
         }
         assert_eq!(story.findings().len(), 1);
+    }
+
+    #[test]
+    fn that_the_payer_does_not_run_is_excused_by_no_lateness() {
+        let mut story = asked();
+        let txid = story.pay(0, 0, Intent::Payment).compute_txid();
+        let reason = "the node does not run".to_owned();
+        story.happen(Some(0), Happening::Load(Load::Refused { txid, reason }));
+        assert!(!story.only_finding().timed);
     }
 
     #[test]

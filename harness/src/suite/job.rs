@@ -20,10 +20,11 @@ use crate::yaml::Refusal;
 /// A processor, in thousandths.
 pub(super) const PROCESSOR: usize = 1_000;
 /// What a node in a process is given of one when ten seconds of its story pass in a second. With the experiments of `chaos/`
-/// it takes half of that, its supervisor a fourth; at 25 frames were 4 to 47 ms late on a slow machine.
-const NODE: usize = 32;
+/// it takes a third of that, its supervisor a sixth, and clusters that start want more; on a slow machine frames were 3 to 23 ms
+/// late at 32, and 4 to 47 at 25.
+const NODE: usize = 40;
 /// The same in a container, where the engine has its part.
-const CONTAINED: usize = 64;
+const CONTAINED: usize = 80;
 /// The pace at which these were measured.
 const TENTH: f64 = 0.1;
 
