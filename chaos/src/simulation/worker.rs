@@ -124,7 +124,7 @@ impl Workers<'_> {
         // Kept open to the end of this function: its end is the worker's.
         let mut input = child.stdin.take().ok_or_else(|| io::Error::other("no standard input"))?;
         let told = input.write_all(&job).and_then(|()| input.flush());
-        let (said, last_words) = listen(&mut child);
+        let (said, last_words) = listen(&mut child)?;
         let said = self.wait(&said, &mut input);
         if said.is_err() {
             // Harmless when it has ended by itself; what is left to learn is how.
@@ -203,10 +203,11 @@ impl Queue {
 }
 
 /// Listens to a worker: to its result (nothing when its output ended before it), and to its last words.
-fn listen(child: &mut Child) -> (mpsc::Receiver<Option<String>>, thread::JoinHandle<String>) {
+fn listen(child: &mut Child) -> io::Result<(mpsc::Receiver<Option<String>>, thread::JoinHandle<String>)> {
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let (say, said) = mpsc::sync_channel(2);
-    thread::spawn(move || {
+    // That the system has no thread left is an answer, too: a panic here would leave who waits for one waiting.
+    thread::Builder::new().spawn(move || {
         let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines().map_while(Result::ok));
         // Read to the end: a worker may go on printing, and must not find its output closed. That nobody listens any
         // more, once the deadline has passed, does no harm.
@@ -216,9 +217,9 @@ fn listen(child: &mut Child) -> (mpsc::Receiver<Option<String>>, thread::JoinHan
             }
         }
         let _ = say.send(None);
-    });
-    let last_words = thread::spawn(move || errors.map(tail).unwrap_or_default());
-    (said, last_words)
+    })?;
+    let last_words = thread::Builder::new().spawn(move || errors.map(tail).unwrap_or_default())?;
+    Ok((said, last_words))
 }
 
 /// The end of what can be read.

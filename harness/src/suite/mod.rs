@@ -75,16 +75,15 @@ pub fn work_all(
         whose.extend((0..of_job.len()).map(|part| (number, part)));
         errands.extend(of_job);
     }
-    let (places, carried) = match at_once {
-        AtOnce::Jobs(jobs) => (jobs, false),
-        AtOnce::Carried => (thread::available_parallelism().map_or(1, NonZeroUsize::get) * PROCESSOR, true),
+    let processors = match at_once {
+        AtOnce::Jobs(jobs) => jobs,
+        AtOnce::Carried => thread::available_parallelism().map_or(1, NonZeroUsize::get),
     };
-    let takes = |errand: &Errand| match errand {
-        _ if !carried => 1,
-        Errand::Run(job) => job.burden(),
-        Errand::Part(..) => PROCESSOR,
+    let takes = |errand: &Errand| match (at_once, errand) {
+        (AtOnce::Carried, Errand::Run(job)) => job.burden(),
+        _ => PROCESSOR,
     };
-    let workers = Workers { places, deadline: None, stop: &|| interrupt.asked() };
+    let workers = Workers { places: processors * PROCESSOR, deadline: None, stop: &|| interrupt.asked() };
     let watch = Stopwatch::start();
     workers.run(&errands, takes, launch, |errand, brought: Result<Brought, Dead>| {
         let (number, part) = whose[errand];

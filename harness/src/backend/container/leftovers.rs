@@ -229,8 +229,9 @@ async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> 
     }
 }
 
-/// Whether an engine has lost count of who is on a network, asked by trying to remove it: it says that somebody is, and knows nobody who would be. Docker 20.10
-/// sometimes does when many containers end at once (moby's issue 43286), and gives the network up when it is started again.
+/// Whether an engine has lost count of who is on a network, asked by trying to remove it: it says that somebody is, and knows
+/// nobody who would be. Docker 20.10 sometimes does when many containers end at once (moby's issue 43286), and gives the
+/// network up when it is started again.
 pub async fn is_lost(docker: &Docker, leftover: &Leftover) -> bool {
     leftover.kind == Kind::Network
         && remove_one(docker, leftover).await.is_err()
