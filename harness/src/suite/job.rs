@@ -19,12 +19,14 @@ use crate::yaml::Refusal;
 
 /// A processor, in thousandths.
 pub(super) const PROCESSOR: usize = 1_000;
-/// What a node in a process is given of one when ten seconds of its story pass in a second. With the experiments of `chaos/`
-/// it takes a third of that, its supervisor a sixth, and clusters that start want more; on a slow machine frames were 3 to 23 ms
-/// late at 32, and 4 to 47 at 25.
-const NODE: usize = 40;
+/// What a node in a process is given of one when ten seconds of its story pass in a second, on a machine of [`slowness`] 1.
+/// With the experiments of `chaos/` it takes a third of that, its supervisor a sixth, and clusters that start want more. On a
+/// machine half as fast frames were at most 13 ms late at 40, 3 to 23 at 32, and 4 to 47 at 25.
+///
+/// [`slowness`]: super::machine::slowness
+const NODE: usize = 20;
 /// The same in a container, where the engine has its part.
-const CONTAINED: usize = 80;
+const CONTAINED: usize = 34;
 /// The pace at which these were measured.
 const TENTH: f64 = 0.1;
 
@@ -139,8 +141,9 @@ pub fn plan(file: &Path, template: &Job, seeds: Option<u64>, controls: bool) -> 
 
 impl Job {
     /// What it takes of a machine, in thousandths of a processor: a simulation one that is whole, real nodes a share each. They
-    /// have less to do where their story's time is slower. A job that cannot be read takes nothing; it says so when it is done.
-    pub(super) fn burden(&self) -> usize {
+    /// have less to do where their story's time is slower, and take more where the machine is. A job that cannot be read takes
+    /// nothing; it says so when it is done.
+    pub(super) fn burden(&self, slowness: f64) -> usize {
         let node = match self.backend {
             Backend::Simulated => return PROCESSOR,
             Backend::Process => NODE,
@@ -149,7 +152,7 @@ impl Job {
         let Ok(experiment) = self.resolved() else { return 0 };
         let pace = self.backend.pace(experiment.pace);
         let nodes = experiment.plan(self.seed).nodes.len() as f64;
-        (node as f64 * nodes * TENTH / pace).ceil() as usize
+        (node as f64 * slowness * nodes * TENTH / pace).ceil() as usize
     }
 
     /// Does it, here and now, unless it is interrupted. A process can do this once.
@@ -339,15 +342,16 @@ mod tests {
     fn a_cluster_of_real_nodes_takes_a_share_of_a_processor_for_each() {
         let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../chaos/partition-heals.yaml"));
         let ten = Job { file, settings: Vec::new(), ..job() };
-        for (backend, settings, burden) in [
-            (Backend::Simulated, [].as_slice(), PROCESSOR),
-            (Backend::Process, &[], 10 * NODE),
-            (Backend::Container, &[], 10 * CONTAINED),
-            (Backend::Process, &["pace.process=1"], NODE),
-            (Backend::Process, &["no.such=key"], 0),
+        for (backend, settings, slowness, burden) in [
+            (Backend::Simulated, [].as_slice(), 2.0, PROCESSOR),
+            (Backend::Process, &[], 1.0, 10 * NODE),
+            (Backend::Process, &[], 2.0, 20 * NODE),
+            (Backend::Container, &[], 1.0, 10 * CONTAINED),
+            (Backend::Process, &["pace.process=1"], 1.0, NODE),
+            (Backend::Process, &["no.such=key"], 1.0, 0),
         ] {
             let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-            assert_eq!(Job { backend, settings, ..ten.clone() }.burden(), burden, "{backend}");
+            assert_eq!(Job { backend, settings, ..ten.clone() }.burden(slowness), burden, "{backend}");
         }
     }
 

@@ -6,6 +6,7 @@ mod errand;
 mod folder;
 mod job;
 mod kept;
+mod machine;
 mod play;
 
 pub use errand::{Errand, Progress};
@@ -79,8 +80,10 @@ pub fn work_all(
         AtOnce::Jobs(jobs) => jobs,
         AtOnce::Carried => thread::available_parallelism().map_or(1, NonZeroUsize::get),
     };
+    let real = jobs.iter().any(|job| job.backend != Backend::Simulated);
+    let slowness = if real { machine::slowness() } else { 1.0 };
     let takes = |errand: &Errand| match (at_once, errand) {
-        (AtOnce::Carried, Errand::Run(job)) => job.burden(),
+        (AtOnce::Carried, Errand::Run(job)) => job.burden(slowness),
         _ => PROCESSOR,
     };
     let workers = Workers { places: processors * PROCESSOR, deadline: None, stop: &|| interrupt.asked() };
