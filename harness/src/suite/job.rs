@@ -26,7 +26,7 @@ pub(super) const PROCESSOR: usize = 1_000;
 /// [`slowness`]: super::machine::slowness
 const NODE: usize = 20;
 /// The same in a container, where the engine has its part.
-const CONTAINED: usize = 34;
+const CONTAINED: usize = 40;
 /// The pace at which these were measured.
 const TENTH: f64 = 0.1;
 

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::sync::mpsc;
 
 use testcontainers::bollard::Docker;
+use testcontainers::bollard::models::SystemInfoCgroupDriverEnum;
 use testcontainers::core::client::docker_client_instance;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -31,6 +32,8 @@ pub struct About {
     pub api: String,
     /// The kernel of the machine it is on.
     pub kernel: String,
+    /// Whether it makes control groups itself and anywhere: not through systemd, and as root.
+    pub groups: bool,
 }
 
 impl About {
@@ -59,7 +62,11 @@ impl Engine {
                 Some(name) if name != "Engine" => name,
                 _ => platform.unwrap_or_else(|| "Docker Engine".to_owned()),
             };
+            let info = docker.info().await.map_err(told)?;
+            let rootless =
+                info.security_options.unwrap_or_default().iter().any(|option| option.starts_with("name=rootless"));
             let about = About {
+                groups: info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::CGROUPFS) && !rootless,
                 name,
                 version: version.version.unwrap_or_default(),
                 api: version.api_version.unwrap_or_default(),

@@ -60,6 +60,9 @@ pub const AT_ONCE: usize = 8;
 const STORES: &str = "/stores";
 /// Subnets that are tried: of 4,096 addresses each, from 10.64.0.0 on.
 const SUBNETS: u32 = 1_024;
+/// Where each container is a group of processes beside those of others, not one of an engine's one group. Of a busy processor
+/// that group is given one process's part, however many containers are in it, and starves while the engine starts others.
+const BESIDE: &str = "/";
 /// What of `/proc` stays as it is in any container, but for the network's settings, which are the container's own.
 const READ_ONLY: [&str; 12] = [
     "/proc/bus",
@@ -96,6 +99,7 @@ struct Kit {
     pace: f64,
     small_disks: bool,
     podman: bool,
+    groups: bool,
 }
 
 impl Containers {
@@ -118,7 +122,9 @@ impl Fleet {
         let (labels, name) = (owner.labels(&session), format!("schism-{session}"));
         let Settings { pace, small_disks, .. } = *settings;
         let podman = engine.about().is_podman();
-        let mut kit = Kit { docker: docker.clone(), tag: String::new(), labels, name, pace, small_disks, podman };
+        let groups = engine.about().groups && !podman;
+        let mut kit =
+            Kit { docker: docker.clone(), tag: String::new(), labels, name, pace, small_disks, podman, groups };
         let mut fleet =
             Self { engine, ships: Vec::new(), kit: kit.clone(), folder: settings.folder.clone(), reaper: Some(reaper) };
         fleet.kit = fleet.engine.wait(async move {
@@ -239,7 +245,7 @@ impl Kit {
 
     fn request(&self, name: &str) -> ContainerRequest<GenericImage> {
         let words = [SUPERVISE, "--pace", &self.pace.to_string(), "--grace", &GRACE.as_secs().to_string()];
-        let podman = self.podman;
+        let (podman, groups) = (self.podman, self.groups);
         let request = GenericImage::new(image::REPOSITORY, &self.tag)
             .with_entrypoint(image::PROGRAM)
             .with_container_name(self.container(name))
@@ -254,6 +260,7 @@ impl Kit {
             .with_cmd(words)
             .with_host_config_modifier(move |host: &mut HostConfig| {
                 host.auto_remove = Some(true);
+                host.cgroup_parent = groups.then(|| BESIDE.to_owned());
                 host.publish_all_ports = Some(false);
                 // Podman does not hear of the first.
                 host.readonly_paths = Some(READ_ONLY.map(str::to_owned).to_vec());
