@@ -7,6 +7,9 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use schism::backend::Backend as _;
 use schism::backend::container::Containers;
+use schism::backend::container::engine::{Engine, told};
+use schism::backend::container::leftovers::{self, Kind};
+use schism::backend::container::owner::Owner;
 use schism::backend::process::Processes;
 use schism::backend::process::loopback::Loopbacks;
 use schism::backend::real::site::Site;
@@ -18,6 +21,7 @@ use schism::suite::{Backend, Job};
 use schism::topology::Topology;
 use schism_chaos::evidence::LinkCounters;
 use schism_chaos::fault::{CrashKind, Fault, Links};
+use testcontainers::bollard::query_parameters::InspectContainerOptions;
 
 use super::{Named, leaks};
 use crate::{experiments, stories};
@@ -37,6 +41,7 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
             story("a_killed_container_returns_to_the_chain", "pair.yaml", Containers::new, async |story| {
                 a_killed_node_returns_to_the_chain(story).await
             }),
+            story("containers_share_a_busy_processor_with_others", "pair.yaml", Containers::new, shares_are_their_own),
             experiment("containers_pass_partition_heals", "partition-heals", &[], backend),
             experiment("containers_pass_every_fault", "every-fault", &[], backend),
             experiment("containers_notice_every_torn_disk", "real/killing", TORN, backend),
@@ -108,6 +113,35 @@ async fn neighbours_are_known(mut story: Story<Processes>) -> Result<(), story::
     let lines = tables.iter().flat_map(|table| table.lines().skip(1));
     let flags: Vec<&str> = lines.filter_map(|line| line.split_whitespace().nth(2)).collect();
     assert_eq!(flags, ["0x6"; 10 * 9], "{tables:?}");
+    Ok(())
+}
+
+/// Each container stands beside the engine's group of all others, not in it; systemd and podman place theirs themselves.
+async fn shares_are_their_own(mut story: Story<Containers>) -> Result<(), story::Failed> {
+    story.start().await?;
+    let engine = Engine::find()?;
+    let docker = engine.docker().clone();
+    let processes = engine.wait(async move {
+        let mut own = leftovers::find(&docker, None).await?;
+        own.retain(|one| {
+            let process = Owner::read(&one.owner).map(|owner| owner.process());
+            one.kind == Kind::Container && process == Some(std::process::id())
+        });
+        let mut processes = Vec::new();
+        for one in own {
+            let about = docker.inspect_container(&one.id, None::<InspectContainerOptions>).await.map_err(told)?;
+            processes.extend(about.state.and_then(|state| Some((one.id, state.pid?))));
+        }
+        Ok(processes)
+    })?;
+    assert_eq!(processes.len(), 2, "{processes:?}");
+    for (id, process) in processes {
+        let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).expect("a container lives on this machine");
+        // A hierarchy's number, its controllers, the place of the group.
+        let mut places = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+        let own = places.any(|place| place == format!("/{id}"));
+        assert_eq!(own, engine.about().groups && !engine.about().is_podman(), "{groups}");
+    }
     Ok(())
 }
 

@@ -58,6 +58,8 @@ pub struct Run<B> {
     interrupted: bool,
     /// When the load started: what a schedule's times count from. Nothing while nodes look for their first peers.
     began: Option<Duration>,
+    /// How late frames had been when each finding was made: what is late after it has no part in it.
+    lateness: Vec<Option<Duration>>,
 }
 
 /// Why a run could not go on: neither the nodes' fault nor the experiment's.
@@ -92,6 +94,7 @@ impl<B: Backend> Run<B> {
             interrupt: Interrupt::default(),
             interrupted: false,
             began: None,
+            lateness: Vec::new(),
         }
     }
 
@@ -169,12 +172,22 @@ impl<B: Backend> Run<B> {
     /// When it could not be written down, or it is interrupted.
     pub async fn step(&mut self, deadline: Duration) -> Result<bool, Broken> {
         self.look_up()?;
+        self.date_findings().await;
         match self.cluster.next(self.began.unwrap_or_default() + deadline).await {
             None => self.cluster.broken().map_or(Ok(false), |why| Err(Broken::Backend(why))),
             Some(heard) => {
                 self.record(heard.at, Some(heard.node), Happening::Event(heard.event))?;
                 Ok(true)
             }
+        }
+    }
+
+    /// Notes how late frames have been until now beside each finding that is new.
+    async fn date_findings(&mut self) {
+        let found = self.checks.findings().len();
+        if self.lateness.len() < found {
+            self.cluster.count().await;
+            self.lateness.resize(found, self.cluster.backend().lateness());
         }
     }
 

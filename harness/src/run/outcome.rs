@@ -61,7 +61,7 @@ impl<B: Backend> Run<B> {
         measured.frames = self.cluster.backend().frames();
         let lateness = self.cluster.backend().lateness();
         measured.frames_late = lateness.map(|late| late.as_secs_f64());
-        let busy = lateness.filter(|late| *late > TOO_LATE);
+        self.lateness.resize(self.checks.findings().len(), lateness);
         measured.memo_hits = self.cluster.backend().memo_hits();
         let figures = self.checks.figures();
         measured.seconds_to_converge =
@@ -71,7 +71,7 @@ impl<B: Backend> Run<B> {
             evidence.iter_mut().for_each(not_reached);
         }
         let missing = evidence.iter().find_map(missing);
-        let (verdict, why) = match worst(self.checks.findings(), busy) {
+        let (verdict, why) = match worst(self.checks.findings(), &self.lateness) {
             _ if self.interrupted => (Verdict::Interrupted, Some(format!("stopped after {:.0} s", now.as_secs_f64()))),
             Some((verdict, why)) => (verdict, Some(why)),
             None => (missing.as_ref().map_or(Verdict::Passed, |_| Verdict::Inconclusive), missing),
@@ -135,11 +135,11 @@ impl<B: Backend> Run<B> {
     }
 }
 
-/// What findings add up to, and why, when frames of a busy machine were so late.
-fn worst(findings: &[Finding], busy: Option<Duration>) -> Option<(Verdict, String)> {
-    let judged = findings.iter().map(|finding| {
+/// What findings add up to, and why, when frames had been so late by the time of each.
+fn worst(findings: &[Finding], lateness: &[Option<Duration>]) -> Option<(Verdict, String)> {
+    let judged = findings.iter().zip(lateness).map(|(finding, late)| {
         let why = format!("{}: {}", finding.check, finding.what);
-        match busy.filter(|_| finding.timed) {
+        match late.filter(|late| finding.timed && *late > TOO_LATE) {
             Some(late) => {
                 let late = late.as_millis();
                 let busy = format!("the machine is too busy for this pace (frames were {late} ms late)");
@@ -197,11 +197,14 @@ mod tests {
     fn on_a_busy_machine_only_what_no_lateness_excuses_is_held_against_a_run() {
         let (split, slow) = (finding(Verdict::Violated, true), finding(Verdict::Stalled, true));
         let forged = finding(Verdict::Violated, false);
-        let (quiet, busy) = (None, Some(Duration::from_millis(36)));
-        let verdict = |findings: &[Finding], busy| worst(findings, busy).map(|(verdict, _)| verdict);
-        assert_eq!(verdict(&[slow.clone(), split.clone()], quiet), Some(Verdict::Violated));
-        assert_eq!(verdict(&[slow.clone(), split.clone()], busy), Some(Verdict::Inconclusive));
-        assert_eq!(verdict(&[slow, split, forged], busy), Some(Verdict::Violated));
-        assert_eq!(verdict(&[], busy), None);
+        let (unknown, quiet, busy) = (None, Some(TOO_LATE), Some(Duration::from_millis(36)));
+        let verdict = |findings: &[Finding], lateness: &[_]| worst(findings, lateness).map(|(verdict, _)| verdict);
+        let both = [slow.clone(), split.clone()];
+        assert_eq!(verdict(&both, &[unknown; 2]), Some(Verdict::Violated));
+        assert_eq!(verdict(&both, &[busy; 2]), Some(Verdict::Inconclusive));
+        assert_eq!(verdict(&[slow, split, forged], &[busy; 3]), Some(Verdict::Violated));
+        assert_eq!(verdict(&[], &[]), None);
+        // What was late after the split does not excuse it.
+        assert_eq!(verdict(&both, &[busy, quiet]), Some(Verdict::Violated));
     }
 }
