@@ -16,6 +16,7 @@ use schism::backend::real::site::Site;
 use schism::backend::real::{Real, Settings};
 use schism::interrupt::Interrupt;
 use schism::report::{Colour, Verdict, text};
+use schism::run::Broken;
 use schism::run::story::{self, Story, seconds};
 use schism::suite::{Backend, Job};
 use schism::topology::Topology;
@@ -119,7 +120,7 @@ async fn neighbours_are_known(mut story: Story<Processes>) -> Result<(), story::
 /// Each container stands beside the engine's group of all others, not in it; systemd and podman place theirs themselves.
 async fn shares_are_their_own(mut story: Story<Containers>) -> Result<(), story::Failed> {
     story.start().await?;
-    let engine = Engine::find()?;
+    let engine = Engine::find().map_err(Broken::Backend)?;
     let docker = engine.docker().clone();
     let processes = engine.wait(async move {
         let mut own = leftovers::find(&docker, None).await?;
@@ -133,7 +134,8 @@ async fn shares_are_their_own(mut story: Story<Containers>) -> Result<(), story:
             processes.extend(about.state.and_then(|state| Some((one.id, state.pid?))));
         }
         Ok(processes)
-    })?;
+    });
+    let processes = processes.map_err(Broken::Backend)?;
     assert_eq!(processes.len(), 2, "{processes:?}");
     for (id, process) in processes {
         let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).expect("a container lives on this machine");
