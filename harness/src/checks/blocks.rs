@@ -1,7 +1,7 @@
 //! The blocks of a run: every block anyone mined or stored, in one tree, with what they confirm and spend. Known once
 //! for all nodes, so that what is true of a chain is worked out once per block and not once per node.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Blocks {
     transactions: BTreeMap<Txid, TransactionRecord>,
     /// Blocks in which an output is spent, with who spends it.
     spends: HashMap<OutPoint, Vec<(usize, Txid)>>,
+    /// Blocks refused before anything else was heard of them: words of different nodes overtake each other.
+    refused_early: HashSet<BlockHash>,
 }
 
 /// What is known of one block.
@@ -183,6 +185,16 @@ impl Blocks {
         place
     }
 
+    /// Notes that a judged node refused a block.
+    pub(super) fn refused(&mut self, hash: BlockHash) {
+        match self.place(&hash) {
+            Some(place) => self.records[place].refused = true,
+            None => {
+                self.refused_early.insert(hash);
+            }
+        }
+    }
+
     /// Notes a tip about which nothing else was ever said, as after an import.
     pub(super) fn stub(&mut self, hash: BlockHash, height: u32, work: Work) -> usize {
         self.place(&hash).unwrap_or_else(|| self.push(hash, None, height, work))
@@ -221,7 +233,7 @@ impl Blocks {
             body: None,
             txids: Vec::new(),
             connected: false,
-            refused: false,
+            refused: self.refused_early.remove(&hash),
             jump,
         });
         place
@@ -262,6 +274,18 @@ mod tests {
         BlockHash::from_byte_array(std::array::from_fn(
             |place| if place < 8 { (number >> (8 * place)) as u8 } else { 7 },
         ))
+    }
+
+    #[test]
+    fn a_block_that_was_refused_before_it_was_known_is_refused() {
+        let genesis = Rules::lab(&[]).genesis;
+        let mut blocks = Blocks::new(&genesis);
+        blocks.refused(hash(1));
+        let [early, late] =
+            [1, 2].map(|number| blocks.stored(hash(number), genesis.block_hash(), 1, genesis.header.work()));
+        assert_eq!((blocks.get(early).refused, blocks.get(late).refused), (true, false));
+        blocks.refused(hash(2));
+        assert!(blocks.get(late).refused);
     }
 
     proptest! {

@@ -32,7 +32,7 @@ mod rewritten;
 mod served;
 mod standing;
 #[cfg(test)]
-mod story;
+pub(crate) mod story;
 mod supply;
 mod unaltered;
 mod view;

@@ -244,11 +244,7 @@ impl View {
             Event::BlockStored { hash, parent, height, work, .. } => {
                 self.blocks.stored(*hash, *parent, *height, *work);
             }
-            Event::BlockRefused { hash, .. } if self.nodes[node].judged => {
-                if let Some(place) = self.blocks.place(hash) {
-                    self.blocks.record(place).refused = true;
-                }
-            }
+            Event::BlockRefused { hash, .. } if self.nodes[node].judged => self.blocks.refused(*hash),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bitcoin::BlockHash;
 use schism_chaos::effect::Effect;
 use schism_chaos::evidence::{Counting, LinkCounters, NodeCounters, Proof, Witness};
 use schism_chaos::progress::{Act, FaultId, Phase, Progress, Verb};
@@ -25,6 +26,9 @@ pub struct Proofs {
     standing: Standing,
     /// Writes lost when each witness began.
     lost_before: Vec<u64>,
+    /// Blocks that were refused before it was heard who mined them (words of different nodes overtake each other), with the
+    /// place of the witness that may be concerned.
+    unexplained: Vec<(usize, BlockHash)>,
 }
 
 impl Proofs {
@@ -69,7 +73,8 @@ impl Proofs {
             return;
         }
         let tips = self.standing.tips().filter(|(tip, _)| tip.is_some()).count() as u32;
-        for witness in self.witnesses.iter_mut().filter(|witness| witness.in_force()) {
+        let in_force = self.witnesses.iter_mut().enumerate().filter(|(_, witness)| witness.in_force());
+        for (place, witness) in in_force {
             let touched = |node: usize| witness.touched().contains(&node);
             match event {
                 Event::TipChanged { .. } => witness.sighting.tips = witness.sighting.tips.max(tips),
@@ -84,13 +89,28 @@ impl Proofs {
                 }
                 Event::PeerDisconnected { .. } => witness.sighting.peers_lost += 1,
                 Event::BlockRefused { hash, .. } => {
-                    let miner = view.blocks().place(hash).and_then(|place| view.blocks().get(place).miner);
-                    let concerned = touched(node) || miner.is_some_and(touched);
-                    witness.sighting.blocks_refused += u32::from(concerned);
+                    let miner = miner(view, hash);
+                    if touched(node) || miner.is_some_and(touched) {
+                        witness.sighting.blocks_refused += 1;
+                    } else if miner.is_none() {
+                        self.unexplained.push((place, *hash));
+                    }
                 }
                 _ => {}
             }
         }
+    }
+
+    /// All witnesses, who now know of blocks that were refused which of them they concern.
+    fn witnesses(&self, view: &View) -> Vec<Witness> {
+        let mut witnesses = self.witnesses.clone();
+        for (place, hash) in &self.unexplained {
+            let witness = &mut witnesses[*place];
+            if miner(view, hash).is_some_and(|miner| witness.touched().contains(&miner)) {
+                witness.sighting.blocks_refused += 1;
+            }
+        }
+        witnesses
     }
 
     /// A node's word that it does what a fault asks of it.
@@ -118,7 +138,7 @@ impl Proofs {
 impl<B: Backend> Run<B> {
     /// What each step of the schedule left, in its order. Times count from when the load started.
     pub fn evidence(&self, progress: &Progress) -> Vec<Evidence> {
-        let mut witnesses = self.proofs.witnesses.clone();
+        let mut witnesses = self.proofs.witnesses(self.checks.view());
         witnesses.iter_mut().for_each(|witness| witness.last(&Reading(&self.cluster)));
         let of_step = |(number, step): (usize, &Step)| {
             let occurrences = witnesses.iter().filter(|witness| witness.id().step == number);
@@ -163,6 +183,10 @@ fn not_applied(reason: &str) -> Requirement {
     }
 }
 
+fn miner(view: &View, hash: &BlockHash) -> Option<usize> {
+    view.blocks().place(hash).and_then(|place| view.blocks().get(place).miner)
+}
+
 fn height(view: &View, node: usize) -> Option<u32> {
     view.nodes()[node].tip.map(|tip| view.blocks().get(tip).height)
 }
@@ -185,5 +209,66 @@ impl<B: Backend> Counting for Reading<'_, B> {
 
     fn at(&self) -> Duration {
         self.0.now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bitcoin::Block;
+    use bitcoin::block::Header;
+    use schism_node::chain::{Refused, Rules};
+
+    use super::*;
+    use crate::checks::story::described;
+    use crate::checks::{Checks, Wiring};
+
+    /// Counters that never move.
+    struct Still;
+
+    impl Counting for Still {
+        fn link(&self, _: usize, _: usize) -> LinkCounters {
+            LinkCounters::default()
+        }
+        fn node(&self, _: usize) -> NodeCounters {
+            NodeCounters::default()
+        }
+        fn nodes(&self) -> usize {
+            3
+        }
+        fn at(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    /// Blocks refused for the wrong clock of node 1, when these nodes say these things.
+    fn refused(said: &[(usize, &Event)], genesis: &Block) -> u32 {
+        let fault = FaultId { step: 0, occurrence: 0 };
+        let effects = vec![Effect::Clock { node: 1, by_seconds: 180.0, rate: 1.0 }];
+        let act = Act { fault, verb: Verb::Apply, phase: Phase::Whole, effects, sides: Vec::new() };
+        let mut checks = Checks::new(View::new(&described(3), Wiring::Any, genesis));
+        let mut proofs = Proofs { witnesses: vec![Witness::before(&act, &Still)], ..Proofs::default() };
+        proofs.witnesses[0].done(&act, &Still);
+        for (node, event) in said {
+            let entry = Entry { at: Duration::ZERO, node: Some(*node), what: Happening::Event(Event::clone(event)) };
+            checks.feed(&entry);
+            proofs.notice(&entry, checks.view());
+        }
+        proofs.witnesses(checks.view())[0].sighting.blocks_refused
+    }
+
+    #[test]
+    fn who_mined_a_refused_block_may_be_heard_before_and_after() {
+        let genesis = Rules::lab(&[]).genesis;
+        let header = Header { prev_blockhash: genesis.block_hash(), ..genesis.header };
+        let block = Arc::new(Block { header, ..genesis.clone() });
+        let reason = Refused::TimeTooNew { time: 2, latest: 1 };
+        let refusal = Event::BlockRefused { hash: block.block_hash(), reason, from: None };
+        let mined = Event::BlockMined { block, height: 1 };
+        assert_eq!(refused(&[(1, &mined), (0, &refusal)], &genesis), 1);
+        assert_eq!(refused(&[(0, &refusal), (1, &mined)], &genesis), 1);
+        assert_eq!(refused(&[(1, &refusal), (0, &mined)], &genesis), 1);
+        assert_eq!(refused(&[(2, &refusal), (0, &mined)], &genesis), 0);
     }
 }
