@@ -1,7 +1,7 @@
 //! The blocks of a run: every block anyone mined or stored, in one tree, with what they confirm and spend. Known once
 //! for all nodes, so that what is true of a chain is worked out once per block and not once per node.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Blocks {
     /// Blocks in which an output is spent, with who spends it.
     spends: HashMap<OutPoint, Vec<(usize, Txid)>>,
     /// Blocks refused before anything else was heard of them: words of different nodes overtake each other.
-    refused_early: HashSet<BlockHash>,
+    refused_early: BTreeSet<BlockHash>,
 }
 
 /// What is known of one block.
