@@ -39,25 +39,25 @@ pub const CATALOGUE: [Kind; 21] = [
         name: "latency",
         explain: "Makes links slower by a delay, with jitter.",
         inverse: "The delay is taken off.",
-        evidence: "frames delayed on the links, none that came sooner; after the heal frames without the delay",
+        evidence: "frames that took so much longer on the links, on average; after the heal frames without the delay",
     },
     Kind {
         name: "bandwidth",
         explain: "Lets links carry fewer bytes a second.",
         inverse: "The limit is taken off.",
-        evidence: "frames that queued for the limit, never more bytes than it allows; after the heal frames without a queue",
+        evidence: "frames that queued at least as long as their own bytes take at the limit; after the heal frames without a queue",
     },
     Kind {
         name: "loss",
         explain: "Makes links lose frames; a reliable transport resends them, so they come late.",
         inverse: "The loss is taken off.",
-        evidence: "frames lost on the links; after the heal frames without loss",
+        evidence: "frames lost on the links, no fewer than chance allows; after the heal a smaller share of them",
     },
     Kind {
         name: "crash",
         explain: "Stops nodes mid-flight: the process (what the store accepted survives), the machine (unsynced writes are gone, peers see silence), or torn, the machine and the end of what its disk held.",
         inverse: "The nodes start again on the store they left.",
-        evidence: "a stop of each node, no word from it while it is down, a start after it; a torn store noticed and rebuilt",
+        evidence: "a stop of each node, no word from it while it is down, of a machine no frame either, a start after it; a torn store noticed and rebuilt",
     },
     Kind {
         name: "restart",
@@ -123,7 +123,7 @@ pub const CATALOGUE: [Kind; 21] = [
         name: "hold",
         explain: "Keeps all messages from one actor inside nodes.",
         inverse: "What was held is delivered, in order.",
-        evidence: "messages held at the actor's door, none passed; after the heal messages pass",
+        evidence: "messages held at the actor's door; after the heal messages pass",
     },
     Kind {
         name: "full_disk",

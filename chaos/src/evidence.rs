@@ -10,6 +10,7 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use crate::effect::Effect;
+use crate::fault::CrashKind;
 use crate::progress::{Act, FaultId, Phase, Verb};
 
 /// What one directed link has done since the run began.
@@ -121,6 +122,17 @@ pub struct Proof {
     pub shown: bool,
 }
 
+/// What traffic of the machines' own, sent when a fault had been applied, has shown before its time began to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Links that were looked at.
+    pub links: usize,
+    /// Of these, links whose counters show that they obey.
+    pub obey: usize,
+    /// How long it took, from when the last order was obeyed.
+    pub took: Duration,
+}
+
 /// Everything noted of one occurrence of a fault.
 #[derive(Clone, Debug)]
 pub struct Witness {
@@ -134,6 +146,11 @@ pub struct Witness {
     ended: Option<Snapshot>,
     after: Option<Snapshot>,
     healed: bool,
+    confirmed: Option<Confirmed>,
+    /// Counters when the links that it cuts were last cut, while they are.
+    down: Option<Snapshot>,
+    /// Frames that crossed while they were, until the last time they were mended.
+    crossed: u64,
     /// What was seen meanwhile; the harness fills it.
     pub sighting: Sighting,
 }
@@ -144,6 +161,8 @@ struct Snapshot {
     at: Duration,
     directions: Vec<LinkCounters>,
     nodes: Vec<NodeCounters>,
+    /// Frames that each machine which is to be silent has sent.
+    frames: Vec<u64>,
 }
 
 impl Witness {
@@ -159,6 +178,9 @@ impl Witness {
             ended: None,
             after: None,
             healed: false,
+            confirmed: None,
+            down: None,
+            crossed: 0,
             sighting: Sighting { mined_by_side: vec![0; act.sides.len()], ..Sighting::default() },
         };
         witness.touch(act);
@@ -188,6 +210,9 @@ impl Witness {
     /// An act of this occurrence is about to be done.
     pub fn about_to(&mut self, act: &Act, counting: &impl Counting) {
         self.touch(act);
+        if act.verb == Verb::Undo {
+            self.mend(counting);
+        }
         if act.verb == Verb::Undo && act.phase == Phase::Whole {
             self.ended = Some(Snapshot::take(&self.effects, counting));
             self.healed = true;
@@ -196,16 +221,35 @@ impl Witness {
 
     /// An act of this occurrence has been done.
     pub fn done(&mut self, act: &Act, counting: &impl Counting) {
-        if act.verb == Verb::Apply && act.phase == Phase::Whole {
-            self.applied = Some(Snapshot::take(&self.effects, counting));
+        if act.verb == Verb::Undo {
+            return;
         }
+        let snapshot = Snapshot::take(&self.effects, counting);
+        if act.phase == Phase::Whole {
+            self.applied = Some(snapshot.clone());
+        }
+        self.down = Some(snapshot);
+    }
+
+    /// Traffic of the machines' own has been sent over its links: what that showed.
+    pub fn confirm(&mut self, confirmed: Confirmed) {
+        self.confirmed = Some(confirmed);
     }
 
     /// The run is over.
     pub fn last(&mut self, counting: &impl Counting) {
+        self.mend(counting);
         let snapshot = Snapshot::take(&self.effects, counting);
         self.ended.get_or_insert_with(|| snapshot.clone());
         self.after = Some(snapshot);
+    }
+
+    /// Its links are about to be mended, if they are cut.
+    fn mend(&mut self, counting: &impl Counting) {
+        let Some(down) = self.down.take() else { return };
+        let now = Snapshot::take(&self.effects, counting);
+        let carried = down.directions.iter().zip(&now.directions).map(|(down, now)| (*now - *down).carried);
+        self.crossed += carried.sum::<u64>();
     }
 
     fn touch(&mut self, act: &Act) {
@@ -225,10 +269,19 @@ impl Snapshot {
             }
             _ => None,
         };
+        let everyone = 0..counting.nodes();
+        let frames = |effect: &Effect| match effect {
+            Effect::Stop { node, kind: CrashKind::Machine | CrashKind::Torn } | Effect::Destroy { node } => {
+                let others = everyone.clone().filter(|other| other != node);
+                Some(others.map(|other| counting.link(*node, other).sent).sum())
+            }
+            _ => None,
+        };
         Self {
             at: counting.at(),
             directions: effects.iter().filter_map(sum).collect(),
-            nodes: (0..counting.nodes()).map(|node| counting.node(node)).collect(),
+            nodes: everyone.clone().map(|node| counting.node(node)).collect(),
+            frames: effects.iter().filter_map(frames).collect(),
         }
     }
 }

@@ -27,6 +27,10 @@ pub struct Lane {
     last: Duration,
     chance: StdRng,
     waiting: usize,
+    /// Frames that it was given and did not lose.
+    kept: u64,
+    /// How long these are to be kept, summed.
+    meant: Duration,
     /// Frames lost on purpose.
     lost: u64,
     /// How long frames were kept, summed.
@@ -40,6 +44,10 @@ pub struct Lane {
 /// What a lane has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
+    /// Frames it was given and did not lose, gone on or not.
+    pub kept: u64,
+    /// How long it meant to keep these, summed.
+    pub meant: Duration,
     /// Frames lost on purpose.
     pub lost: u64,
     /// How long the others were kept, summed.
@@ -68,6 +76,8 @@ impl Lane {
             last: Duration::ZERO,
             chance: StdRng::seed_from_u64(chance),
             waiting: 0,
+            kept: 0,
+            meant: Duration::ZERO,
             lost: 0,
             delayed: Duration::ZERO,
             queued: Duration::ZERO,
@@ -96,6 +106,8 @@ impl Lane {
         self.queued += self.busy_until - now;
         let jitter = self.link.jitter.mul_f64(self.chance.random::<f64>());
         self.last = self.last.max(self.busy_until + self.link.latency + jitter);
+        self.kept += 1;
+        self.meant += self.last - now;
         self.last
     }
 
@@ -124,7 +136,8 @@ impl Lane {
 
     /// What it has done so far.
     pub fn done(&self) -> Done {
-        Done { lost: self.lost, delayed: self.delayed, queued: self.queued, late: self.late }
+        let Self { kept, meant, lost, delayed, queued, late, .. } = *self;
+        Done { kept, meant, lost, delayed, queued, late }
     }
 }
 

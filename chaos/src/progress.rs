@@ -146,6 +146,14 @@ impl Progress {
         Some(due)
     }
 
+    /// What applied this fault has been seen to be in force only now: its length counts from here.
+    pub fn in_force_since(&mut self, fault: FaultId, at: Duration, mined: u64) {
+        let Lasting::For(length) = self.steps[fault.step].lasting else { return };
+        if let Some(occurrence) = self.lasting.iter_mut().find(|occurrence| occurrence.fault == fault) {
+            occurrence.ends = Ends::At(self.pace.since(at, mined, length));
+        }
+    }
+
     /// Steps of which something is in force, with what it does.
     pub fn in_force(&self) -> impl Iterator<Item = (&Step, &Resolved)> {
         self.lasting.iter().map(|occurrence| (&self.steps[occurrence.fault.step], &occurrence.resolved))

@@ -8,7 +8,7 @@ use schism_chaos::active::{Active, Deed, GateState, LinkState};
 use schism_chaos::adversary::Adversary;
 use schism_chaos::draw::{NodeDescription, NodeState};
 use schism_chaos::effect::Effect;
-use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::evidence::{Confirmed, LinkCounters, NodeCounters};
 use schism_chaos::fault::CrashKind;
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
@@ -249,6 +249,12 @@ impl<B: Backend> Cluster<B> {
             self.carry_out(deed).await?;
         }
         self.backend.settle().await
+    }
+
+    /// Has links that effects have changed be seen to obey, where that takes traffic of the machines' own.
+    pub async fn confirm(&mut self, effects: &[Effect]) -> Option<Confirmed> {
+        let plan = &self.plan;
+        self.backend.confirm(effects, &|from, to| plan.link(from, to).latency).await
     }
 
     /// Reads all counters anew.

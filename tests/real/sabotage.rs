@@ -14,7 +14,8 @@ use schism::experiment::Experiment;
 use schism::report::{Colour, RequirementState, Results, Verdict, text};
 use schism::suite::{Backend, play_on};
 use schism_chaos::catalogue::CATALOGUE;
-use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::effect::Effect;
+use schism_chaos::evidence::{Confirmed, LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
@@ -61,6 +62,10 @@ fn all_missed(results: &Results) -> Result<(), Failed> {
             let applied = step.requirements.iter().find(|requirement| requirement.name == "applied");
             if applied.is_none_or(|applied| applied.state != RequirementState::Missing) {
                 return Err(format!("{} was not missed\n{page}", step.step).into());
+            }
+            let in_force = step.requirements.iter().find(|requirement| requirement.name == "in force");
+            if in_force.is_some_and(|in_force| in_force.state != RequirementState::Missing) {
+                return Err(format!("{} was taken for a fault in force\n{page}", step.step).into());
             }
         }
     }
@@ -142,6 +147,10 @@ impl<B: Nodes> Nodes for Sabotaged<B> {
 
     fn set_usual_link(&mut self, link: Link) {
         self.nodes.set_usual_link(link);
+    }
+
+    async fn confirm(&mut self, effects: &[Effect], unhurt: &dyn Fn(usize, usize) -> Duration) -> Option<Confirmed> {
+        self.nodes.confirm(effects, unhurt).await
     }
 
     async fn count(&mut self) {

@@ -146,6 +146,8 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         Fault::Hold { actor, of: first() },
     ];
     let crash = Fault::Crash { pick: first(), kind };
+    let machine = Fault::Crash { pick: first(), kind: CrashKind::Machine };
+    let loss = Fault::Loss { links: links.clone(), share: Share(0.5) };
     let torn = Fault::Crash { pick: first(), kind: CrashKind::Torn };
     let flap = Fault::Flap { links, down: second, up: second };
     let freeze = Fault::Freeze { pick: first() };
@@ -160,7 +162,11 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         (crash, [stop, nothing], Some("healed")),
         (torn.clone(), [stop, rebuild], None),
         (torn, [stop, start], Some("noticed")),
-        (flap.clone(), [leak, carry], None),
+        (machine.clone(), [stop, start], None),
+        (machine, [|world| (world.node.stops, world.link.sent) = (1, 1), start], Some("tight")),
+        (flap.clone(), [hold, carry], None),
+        (flap.clone(), [leak, carry], Some("tight")),
+        (loss, [|world| (world.link.sent, world.link.lost) = (1_000, 300), quick], Some("applied")),
         (flap.clone(), [nothing, carry], Some("applied")),
         (flap, [hold, nothing], Some("healed")),
         (freeze.clone(), [withhold, speak], None),
@@ -203,6 +209,48 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
     for (fault, [during, after], expected) in courses {
         let seen = missed(&fault, &Course { during, after });
         assert_eq!(seen.as_deref(), expected, "{}", fault.name());
+    }
+}
+
+#[test]
+fn what_crosses_a_flapping_link_while_it_is_up_is_no_leak() {
+    let second = Length::Time(Duration::from_secs(1));
+    let fault = Fault::Flap { links: Links::Of(first()), down: second, up: second };
+    let effects = fault.resolve(&four(), 1).expect("there is somebody").effects;
+    let id = FaultId { step: 0, occurrence: 0 };
+    let act = |verb, phase| Act { fault: id, verb, phase, effects: effects.clone(), sides: Vec::new() };
+    for (leaks, missing) in [(0, None), (1, Some("tight".to_owned()))] {
+        let mut world = World::default();
+        let mut witness = Witness::before(&act(Verb::Apply, Phase::Whole), &world);
+        let mut turn = |verb, phase, held, carried| {
+            let act = act(verb, phase);
+            witness.about_to(&act, &world);
+            witness.done(&act, &world);
+            world.link.held += held;
+            world.link.carried += carried;
+        };
+        turn(Verb::Apply, Phase::Whole, 5, 0);
+        turn(Verb::Undo, Phase::Turn, 0, 5);
+        turn(Verb::Apply, Phase::Turn, 5, leaks);
+        turn(Verb::Undo, Phase::Whole, 0, 5);
+        witness.last(&world);
+        assert_eq!(witness.judge(&fault, &Prove::default()).missing().map(|proof| proof.name.clone()), missing);
+    }
+}
+
+#[test]
+fn a_link_that_was_not_seen_to_obey_is_missed() {
+    let fault = Fault::Isolate { pick: first() };
+    let effects = fault.resolve(&four(), 1).expect("there is somebody").effects;
+    let id = FaultId { step: 0, occurrence: 0 };
+    let act = Act { fault: id, verb: Verb::Apply, phase: Phase::Whole, effects, sides: Vec::new() };
+    for (obey, shown) in [(3, true), (2, false)] {
+        let mut witness = Witness::before(&act, &World::default());
+        witness.confirm(Confirmed { links: 3, obey, took: Duration::from_millis(4) });
+        witness.last(&World::default());
+        let evidence = witness.judge(&fault, &Prove::default());
+        let proof = evidence.proofs.iter().find(|proof| proof.name == "in force").expect("it is owed");
+        assert_eq!((proof.shown, proof.seen.clone()), (shown, format!("{obey} of 3 links, within 4 ms")));
     }
 }
 

@@ -53,6 +53,21 @@ fn a_partition_lasts_as_many_blocks_as_it_says_and_what_waits_for_its_heal_follo
 }
 
 #[test]
+fn what_took_time_to_be_seen_in_force_lasts_from_then() {
+    let steps = vec![
+        step("split", Start::At(seconds(10)), split(), Lasting::For(seconds(30))),
+        step("until", Start::At(seconds(10)), split(), Lasting::Until(Start::At(seconds(35)))),
+    ];
+    let mut progress = Progress::new(steps, INTERVAL, 1.0, 7);
+    assert_eq!(due(&mut progress, 10, 0, 0), [(Verb::Apply, 0), (Verb::Apply, 1)]);
+    for step in 0..2 {
+        progress.in_force_since(FaultId { step, occurrence: 0 }, Duration::from_secs(12), 0);
+    }
+    assert_eq!(due(&mut progress, 41, 0, 0), [(Verb::Undo, 1)]);
+    assert_eq!(due(&mut progress, 42, 0, 0), [(Verb::Undo, 0)]);
+}
+
+#[test]
 fn blocks_that_never_come_do_not_keep_a_fault_in_force_for_ever() {
     let steps = vec![step("split", Start::At(seconds(0)), split(), Lasting::For(Length::Blocks(2.0)))];
     let mut progress = Progress::new(steps, INTERVAL, 1.0, 7);

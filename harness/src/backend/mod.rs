@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schism_chaos::adversary::Adversary;
-use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::effect::Effect;
+use schism_chaos::evidence::{Confirmed, LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
@@ -143,6 +144,13 @@ pub trait Backend {
     /// # Errors
     /// What is not in force, and why.
     async fn settle(&mut self) -> Result<(), String>;
+
+    /// Has machines send traffic of their own over links that these effects, which are in force, have changed, until
+    /// counters show that each link obeys, or for a second: what they showed. `unhurt` is how long a link takes by itself.
+    /// Nothing where no such traffic is needed: the simulation's links are what they are said to be.
+    async fn confirm(&mut self, _effects: &[Effect], _unhurt: &dyn Fn(usize, usize) -> Duration) -> Option<Confirmed> {
+        None
+    }
 
     /// Reads every counter anew: what [`Backend::link_counters`] and [`Backend::node_counters`] say is from then.
     async fn count(&mut self);

@@ -228,7 +228,18 @@ fn counted(ways: &Ways) -> Vec<(Ipv4Addr, Counted)> {
     let all = ways.counted().into_iter().map(|(peer, counted)| {
         let transport::Counted { held, carried, bytes, lost, delayed, queued, late } = counted;
         let [delayed_microseconds, queued_microseconds, late_microseconds] = [delayed, queued, late].map(microseconds);
-        (peer, Counted { held, carried, bytes, lost, delayed_microseconds, queued_microseconds, late_microseconds })
+        let counted = Counted {
+            held,
+            carried,
+            bytes,
+            lost,
+            delayed_microseconds,
+            queued_microseconds,
+            late_microseconds,
+            ..Counted::default()
+        };
+        // Every piece goes through its peer's lane.
+        (peer, Counted { kept: carried, meant_microseconds: delayed_microseconds, ..counted })
     });
     all.collect()
 }

@@ -75,12 +75,8 @@ impl<S: Store> Store for Marked<S> {
         self.inner.keep(block)
     }
 
-    // A step syncs the bodies before it.
     fn step(&mut self, step: Step) -> Result<(), StoreFailure> {
-        self.may_sync()?;
-        self.inner.step(step)?;
-        self.mark();
-        Ok(())
+        self.inner.step(step)
     }
 
     fn sync(&mut self) -> Result<(), StoreFailure> {

@@ -199,7 +199,10 @@ impl<'a, B: Backend> Play<'a, B> {
             self.run.record(self.run.cluster.now(), None, Happening::Skipped { fault, reason })?;
         }
         for act in due.acts {
-            self.run.perform(act).await?;
+            let fault = act.fault;
+            if self.run.perform(act).await? {
+                self.progress.in_force_since(fault, self.run.now(), self.run.view().mined());
+            }
         }
         Ok(())
     }

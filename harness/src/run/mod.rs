@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use bitcoin::{Transaction, Txid};
 use schism_chaos::effect::Effect;
-use schism_chaos::progress::{Act, Verb};
+use schism_chaos::progress::{Act, Phase, Verb};
 use schism_node::control::{Dropped, Event, Question};
 
 use crate::backend::Backend;
@@ -197,11 +197,12 @@ impl<B: Backend> Run<B> {
         Ok(())
     }
 
-    /// Does what an act of a schedule asks for, and notes the counters that prove it.
+    /// Does what an act of a schedule asks for, and notes the counters that prove it. Whether it took traffic of the
+    /// machines' own to see that it is in force, which took time.
     ///
     /// # Errors
     /// When a node could not be started again.
-    pub async fn perform(&mut self, act: Act) -> Result<(), Broken> {
+    pub async fn perform(&mut self, act: Act) -> Result<bool, Broken> {
         self.catch_up().await?;
         self.cluster.count().await;
         self.proofs.before(&act, &self.cluster, self.checks.view());
@@ -216,9 +217,13 @@ impl<B: Backend> Run<B> {
         if healed {
             self.cluster.perform(&act).await.map_err(Broken::Backend)?;
         }
+        let confirmed = match (act.verb, act.phase) {
+            (Verb::Apply, Phase::Whole) => self.cluster.confirm(&act.effects).await,
+            _ => None,
+        };
         self.cluster.count().await;
-        self.proofs.after(&act, &self.cluster, self.checks.view());
-        Ok(())
+        self.proofs.after(&act, confirmed, &self.cluster);
+        Ok(confirmed.is_some())
     }
 
     /// Submits a transaction at a node, without waiting for what becomes of it; whether the node runs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitcoin::BlockHash;
 use schism_chaos::effect::Effect;
-use schism_chaos::evidence::{Counting, LinkCounters, NodeCounters, Proof, Witness};
+use schism_chaos::evidence::{Confirmed, Counting, LinkCounters, NodeCounters, Proof, Witness};
 use schism_chaos::progress::{Act, FaultId, Phase, Progress, Verb};
 use schism_chaos::schedule::Step;
 use schism_node::control::Event;
@@ -50,10 +50,11 @@ impl Proofs {
         witness.about_to(act, &counting);
     }
 
-    /// Notes how things stand after an act.
-    pub fn after<B: Backend>(&mut self, act: &Act, cluster: &Cluster<B>, _view: &View) {
+    /// Notes how things stand after an act, and what traffic of the machines' own has shown of it.
+    pub fn after<B: Backend>(&mut self, act: &Act, confirmed: Option<Confirmed>, cluster: &Cluster<B>) {
         let Some(place) = self.place(act.fault) else { return };
         self.witnesses[place].done(act, &Reading(cluster));
+        confirmed.into_iter().for_each(|confirmed| self.witnesses[place].confirm(confirmed));
         self.witnesses[place].sighting.writes_lost = cluster.writes_lost() - self.lost_before[place];
     }
 

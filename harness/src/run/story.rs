@@ -186,7 +186,7 @@ impl<B: Backend> Story<B> {
     /// # Errors
     /// When a node could not be started again.
     pub async fn heal(&mut self, fault: InForce) -> Result<(), Failed> {
-        Ok(self.run.perform(Act { verb: Verb::Undo, ..fault.0 }).await?)
+        Ok(self.run.perform(Act { verb: Verb::Undo, ..fault.0 }).await.map(drop)?)
     }
 
     /// Lets time pass.

@@ -41,7 +41,14 @@ const HELD: usize = 8 << 20;
 
 /// A running delay line. It lives as long as its process.
 #[derive(Clone, Debug)]
-pub struct DelayLine(Arc<Mutex<BTreeMap<Ipv4Addr, Lane>>>);
+pub struct DelayLine(Arc<Mutex<Lanes>>);
+
+#[derive(Debug, Default)]
+struct Lanes {
+    of: BTreeMap<Ipv4Addr, Lane>,
+    /// Whether nobody takes frames any more; the kernel lets them through then.
+    ended: bool,
+}
 
 /// Frames on their way, the next to go first: when, in which order they came, the kernel's number, since when, whose.
 type Waiting = BinaryHeap<Reverse<(Duration, u64, u32, Duration, Ipv4Addr)>>;
@@ -64,18 +71,26 @@ impl DelayLine {
         netlink.ask(vec![configure().number(4, unsegmented).number(5, unsegmented)])?;
         let line = Self(Arc::default());
         let lanes = line.clone();
-        thread::Builder::new().name("delay line".into()).spawn(move || lanes.run(netlink))?;
+        thread::Builder::new().name("delay line".into()).spawn(move || {
+            lanes.run(netlink);
+            lanes.lanes().ended = true;
+        })?;
         Ok(line)
     }
 
     /// Sets the link of one peer.
     pub fn set(&self, peer: Ipv4Addr, link: Link) {
-        self.lanes().entry(peer).or_insert_with(|| Lane::new(u32::from(peer).into())).set(link);
+        self.lanes().of.entry(peer).or_insert_with(|| Lane::new(u32::from(peer).into())).set(link);
+    }
+
+    /// Whether it takes no frames any more, which it never should.
+    pub fn has_ended(&self) -> bool {
+        self.lanes().ended
     }
 
     /// What was done to the frames of a peer so far.
     pub fn done(&self, peer: Ipv4Addr) -> Done {
-        self.lanes().get(&peer).map(Lane::done).unwrap_or_default()
+        self.lanes().of.get(&peer).map(Lane::done).unwrap_or_default()
     }
 
     fn run(&self, mut netlink: Netlink) {
@@ -95,7 +110,7 @@ impl DelayLine {
                 };
                 for (id, from, bytes) in heard.iter().filter_map(frame) {
                     let now = clock.elapsed();
-                    let fate = self.lanes().get_mut(&from).map_or(Fate::At(now), |lane| lane.arrive(now, bytes));
+                    let fate = self.lanes().of.get_mut(&from).map_or(Fate::At(now), |lane| lane.arrive(now, bytes));
                     match fate {
                         Fate::Lost => verdicts.push(verdict(id, DROP)),
                         Fate::At(at) => waiting.push(Reverse((at, number, id, now, from))),
@@ -120,14 +135,14 @@ impl DelayLine {
             let now = clock.elapsed();
             let mut lanes = self.lanes();
             for (from, since, at) in gone {
-                if let Some(lane) = lanes.get_mut(&from) {
+                if let Some(lane) = lanes.of.get_mut(&from) {
                     lane.go_on(now.saturating_sub(since), now.saturating_sub(at));
                 }
             }
         }
     }
 
-    fn lanes(&self) -> MutexGuard<'_, BTreeMap<Ipv4Addr, Lane>> {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,8 @@
 //! The disk of a dead node: what a crash of its machine takes, and what its destruction leaves.
 //!
-//! A node syncs its block file before every step of its records, and its records whenever it is about to tell
-//! something. sled hands records to the system only then, or when half a megabyte of them has gathered, which no step of
-//! the lab's comes to: what the kill of the process left of them is what the end of the machine would have left. The
-//! block file is cut back to its last sync.
+//! A node syncs its store whenever it is about to tell something. Only then are its records handed to the system at all, so
+//! that what the kill of its process left of them is what the end of its machine would have left. The block file, which is
+//! written as blocks come, is cut back to its last sync.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -45,6 +45,8 @@ const ACCEPT: u32 = 1;
 const REGISTER: u32 = 1;
 /// Where the source address stands in a packet of IPv4.
 const SOURCE: (u32, u32) = (12, 4);
+/// Addresses in one message: its list is an attribute, which holds 64 KB at most, and each takes 16 bytes of it.
+const IN_A_MESSAGE: usize = 1_000;
 
 /// A set of addresses in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,9 @@ impl Filter {
         all.push(rule(|list| look_up(Set::Held, look_up(Set::Cut, list)), drop_it));
         all.push(rule(|list| look_up(Set::Carried, list), |list| list));
         filter.batch(all)?;
-        filter.batch(vec![elements(NEW_ELEMENTS, Set::Held, peers), elements(NEW_ELEMENTS, Set::Carried, peers)])?;
+        for set in [Set::Held, Set::Carried] {
+            filter.change(&[(set, true, peers.to_vec())])?;
+        }
         for queueing in [Queueing::Native, Queueing::Compatible] {
             if filter.batch(vec![rule(|list| look_up(Set::Kept, list), |list| queueing.hand_over(list))]).is_ok() {
                 filter.queueing = Some(queueing);
@@ -115,10 +119,7 @@ impl Filter {
     /// # Errors
     /// What the kernel said; nothing has changed then.
     pub fn change(&mut self, changes: &[(Set, bool, Vec<Ipv4Addr>)]) -> io::Result<()> {
-        let some = changes.iter().filter(|(_, _, addresses)| !addresses.is_empty());
-        let messages = some
-            .map(|(set, put, addresses)| elements(if *put { NEW_ELEMENTS } else { DELETE_ELEMENTS }, *set, addresses));
-        let messages: Vec<Message> = messages.collect();
+        let messages = self::changes(changes);
         if messages.is_empty() { Ok(()) } else { self.batch(messages) }
     }
 
@@ -243,6 +244,15 @@ fn expression(list: Message, name: &str, data: impl FnOnce(Message) -> Message) 
     list.nest(1, |expression| expression.text(1, name).nest(2, data))
 }
 
+/// What puts addresses into sets and takes others out.
+fn changes(changes: &[(Set, bool, Vec<Ipv4Addr>)]) -> Vec<Message> {
+    let messages = changes.iter().flat_map(|(set, put, addresses)| {
+        let kind = if *put { NEW_ELEMENTS } else { DELETE_ELEMENTS };
+        addresses.chunks(IN_A_MESSAGE).map(move |some| elements(kind, *set, some))
+    });
+    messages.collect()
+}
+
 fn elements(of_nftables: u16, set: Set, addresses: &[Ipv4Addr]) -> Message {
     let flags = if of_nftables == NEW_ELEMENTS { CREATE } else { 0 };
     message(of_nftables, flags).text(1, TABLE).text(2, set.name()).nest(3, |list| {
@@ -256,4 +266,22 @@ fn elements(of_nftables: u16, set: Set, addresses: &[Ipv4Addr]) -> Message {
 /// Whether the kernel would have said this to someone who may not do it at all.
 pub fn is_forbidden(error: &io::Error) -> bool {
     [Errno::EPERM, Errno::EACCES].map(|errno| errno as i32).contains(&error.raw_os_error().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::netlink::message::HEADER;
+
+    #[test]
+    fn however_many_peers_there_are_each_is_in_one_message_that_holds_it() {
+        let peers: Vec<Ipv4Addr> = (0..10_000).map(Ipv4Addr::from).collect();
+        let messages = changes(&[(Set::Cut, true, peers), (Set::Kept, false, Vec::new())]);
+        let listed = |message: Message| {
+            let bytes = message.numbered(1);
+            assert_eq!(bytes.len(), u32::from_ne_bytes(bytes[..4].try_into().unwrap()) as usize);
+            Attributes(&bytes[HEADER + 4..]).within(3).expect("a list").count()
+        };
+        assert_eq!(messages.into_iter().map(listed).sum::<usize>(), 10_000);
+    }
 }

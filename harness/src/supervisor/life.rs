@@ -61,8 +61,12 @@ impl Life {
     /// Lets it stand still, and returns when it does.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it stands still already, or has ended.
     pub fn freeze(&mut self) -> io::Result<()> {
+        // The kernel tells of a change only: to wait for another one would be to wait for ever.
+        if self.frozen {
+            return Err(io::Error::other("the node stands still already"));
+        }
         kill(self.process(), Signal::SIGSTOP)?;
         self.wait_for(WaitPidFlag::WUNTRACED, |status| matches!(status, WaitStatus::Stopped(..)))?;
         self.frozen = true;
@@ -72,8 +76,11 @@ impl Life {
     /// Lets it go on, and returns when it does.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it does not stand still, or has ended.
     pub fn thaw(&mut self) -> io::Result<()> {
+        if !self.frozen {
+            return Err(io::Error::other("the node does not stand still"));
+        }
         kill(self.process(), Signal::SIGCONT)?;
         self.wait_for(WaitPidFlag::WCONTINUED, |status| matches!(status, WaitStatus::Continued(_)))?;
         self.frozen = false;

@@ -88,6 +88,9 @@ impl Network for Kernel {
     }
 
     fn count(&mut self) -> io::Result<Vec<(Ipv4Addr, Counted)>> {
+        if self.delay_line.as_ref().is_some_and(DelayLine::has_ended) {
+            return Err(io::Error::other("the delay line has ended: no link into this node is slow any more"));
+        }
         let (held, carried) = (self.filter.counted(Set::Held)?, self.filter.counted(Set::Carried)?);
         let of = |peer: &Ipv4Addr| {
             let (through, bytes) = carried.get(peer).copied().unwrap_or_default();
@@ -97,6 +100,8 @@ impl Network for Kernel {
                 carried: through,
                 bytes,
                 lost: done.lost,
+                kept: done.kept,
+                meant_microseconds: microseconds(done.meant),
                 delayed_microseconds: microseconds(done.delayed),
                 queued_microseconds: microseconds(done.queued),
                 late_microseconds: microseconds(done.late),

@@ -196,6 +196,21 @@ fn ping(to: Ipv4Addr, count: u32, every: Duration) -> io::Result<Probed> {
     Ok(Probed::Pinged { sent: sent.len() as u64, microseconds })
 }
 
+/// Sends each of these so many datagrams that nobody answers. One that cannot leave is as lost as one that is dropped.
+///
+/// # Errors
+/// When the system has no socket left.
+pub fn call(to: &[Ipv4Addr], times: u32) -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.set_nonblocking(true)?;
+    for _ in 0..times.min(MOST_DATAGRAMS / to.len().max(1) as u32) {
+        for address in to {
+            let _ = socket.send_to(&[0], (*address, PORT));
+        }
+    }
+    Ok(())
+}
+
 fn flood(to: Ipv4Addr, lasting: Duration) -> io::Result<Probed> {
     let mut stream = connect(to)?;
     // The kernel doubles it, for what it keeps besides.

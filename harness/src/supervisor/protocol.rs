@@ -1,7 +1,7 @@
 //! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
 //!
 //! ```text
-//! harness ── {"id":1,"what":{"hello":{"version":4,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ── {"id":1,"what":{"hello":{"version":5,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
 //! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
 //! ```
 //!
@@ -28,7 +28,7 @@ use super::netlink::links::Neighbour;
 use super::probe::{Probe, Probed};
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes of a line at most: the largest block in hex, twice.
 pub const LONGEST_LINE: usize = 64 << 20;
 
@@ -79,6 +79,13 @@ pub enum What {
     Count,
     /// Say which queueing disciplines the kernel knows of those that shape traffic.
     Disciplines,
+    /// Send each of these so many datagrams, which nobody answers: links are seen to obey by what becomes of them.
+    Call {
+        /// Whom.
+        to: Vec<Ipv4Addr>,
+        /// How many, to each.
+        times: u32,
+    },
     /// Answer probes from now on.
     AnswerProbes,
     /// Measure what the link to another supervisor, which answers probes, and the link back do.
@@ -235,6 +242,10 @@ pub struct Counted {
     pub bytes: u64,
     /// Of these, frames lost on purpose.
     pub lost: u64,
+    /// Of these, frames that a lane was given and did not lose.
+    pub kept: u64,
+    /// How long that lane meant to keep these, summed, in microseconds.
+    pub meant_microseconds: u64,
     /// How long the others were kept, summed, in microseconds.
     pub delayed_microseconds: u64,
     /// How long of that they waited for their turn and took to leave, summed, in microseconds.
@@ -252,6 +263,8 @@ impl Add for Counted {
             carried: self.carried + other.carried,
             bytes: self.bytes + other.bytes,
             lost: self.lost + other.lost,
+            kept: self.kept + other.kept,
+            meant_microseconds: self.meant_microseconds + other.meant_microseconds,
             delayed_microseconds: self.delayed_microseconds + other.delayed_microseconds,
             queued_microseconds: self.queued_microseconds + other.queued_microseconds,
             late_microseconds: self.late_microseconds + other.late_microseconds,

@@ -3,7 +3,7 @@
 //! A supervisor is the first process of its pid namespace, so that it has that one's duties: it ends when it is told to by
 //! a signal, which the kernel keeps from a first process that has no handler, and it lays to rest whoever lost its parent.
 
-use std::io::{self, Read, Stdin, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,7 +25,7 @@ use super::probe::Probes;
 ///
 /// # Errors
 /// When the harness no longer listens, which is its end as well.
-pub fn serve<W: Write>(mut supervisor: Supervisor<W>, mut harness: Stdin) -> io::Result<()> {
+pub fn serve<W: Write>(mut supervisor: Supervisor<W>, mut harness: impl Read + AsFd) -> io::Result<()> {
     let mut lines = Lines::default();
     let mut piece = vec![0; 1 << 16];
     for signal in [SIGINT, SIGTERM] {
@@ -80,7 +80,7 @@ struct Ready {
 
 /// Waits until somebody speaks or can be told something: the harness, probes, the node, the node's input. Until the
 /// lease ends at most.
-fn wait<W: Write>(supervisor: &Supervisor<W>, harness: &Stdin) -> io::Result<Ready> {
+fn wait<W: Write>(supervisor: &Supervisor<W>, harness: &impl AsFd) -> io::Result<Ready> {
     let left = supervisor.lease().left().map(TimeSpec::from);
     let mut streams = vec![PollFd::new(harness.as_fd(), PollFlags::POLLIN)];
     streams.extend(supervisor.probes().map(Probes::stream));

@@ -196,6 +196,103 @@ fn nobody_is_heard_who_speaks_another_version_or_none() {
     assert!(ear.words().iter().all(|word| matches!(word, Word::Refused { .. })));
 }
 
+#[test]
+fn who_stands_still_already_is_not_waited_for_and_who_does_not_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut supervisor, ear) = greeted(&["cat"]);
+    order(&mut supervisor, start(folder.path()));
+    ear.words();
+    for (what, done) in
+        [(What::Thaw, false), (What::Freeze, true), (What::Freeze, false), (What::Thaw, true), (What::Thaw, false)]
+    {
+        order(&mut supervisor, what.clone());
+        let said = matches!(ear.words()[..], [Word::Done { .. }]);
+        assert_eq!(said, done, "{what:?}");
+    }
+}
+
+/// A network that notes whether the child still ran when its machine fell silent.
+#[derive(Clone, Default)]
+struct Noted(Arc<Mutex<Vec<(bool, bool)>>>, Arc<Mutex<Option<nix::unistd::Pid>>>);
+
+impl Network for Noted {
+    fn queueing(&self) -> Option<crate::supervisor::filter::Queueing> {
+        None
+    }
+
+    fn set(&mut self, _: &[(Ipv4Addr, Link)]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn count(&mut self) -> io::Result<Vec<(Ipv4Addr, super::protocol::Counted)>> {
+        Ok(Vec::new())
+    }
+
+    fn silence(&mut self, silent: bool) -> io::Result<()> {
+        let runs = self.1.lock().unwrap().is_some_and(|child| nix::sys::signal::kill(child, None).is_ok());
+        self.0.lock().unwrap().push((silent, runs));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_machine_falls_silent_before_its_node_ends_and_keeps_what_was_synced() {
+    use schism_node::ledger::blocks::BlockFile;
+    use schism_node::ledger::store::files::BLOCK_FILE;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut blocks, _) = BlockFile::open(&folder.path().join(BLOCK_FILE)).unwrap();
+    blocks.append(&Rules::lab(&[]).genesis).unwrap();
+    let synced = disk::block_file_bytes(folder.path());
+    blocks.append(&Rules::bitcoin_mainnet().genesis).unwrap();
+    // A child that says how far it has synced, as a node does, and goes on.
+    let says = format!("echo '{{\"synced\":{{\"bytes\":{synced}}}}}'; exec cat");
+    let (noted, ear) = (Noted::default(), Ear::default());
+    let network = noted.clone();
+    let take_charge = move |_: &[Neighbour]| Ok(Box::new(network.clone()) as Box<dyn Network>);
+    let program = ["sh", "-c", &says].map(str::to_owned).to_vec();
+    let mut supervisor = Supervisor::new(ear.clone(), program, Box::new(take_charge));
+    order(&mut supervisor, What::Hello { version: VERSION, peers: Vec::new() });
+    order(&mut supervisor, start(folder.path()));
+    *noted.1.lock().unwrap() = supervisor.life().map(Life::process);
+    while supervisor.synced != synced {
+        let out = supervisor.life().expect("it runs").streams().0;
+        nix::poll::poll(&mut [out], nix::poll::PollTimeout::NONE).unwrap();
+        supervisor.hear_node().unwrap();
+    }
+    ear.words();
+    order(&mut supervisor, What::Kill { kind: CrashKind::Machine });
+    assert!(matches!(ear.words()[..], [Word::Done { with: Fruit::Lost(1), .. }]));
+    assert_eq!(disk::block_file_bytes(folder.path()), synced);
+    // Heard at its start, before there was a child, and silent while the child still ran.
+    assert_eq!(*noted.0.lock().unwrap(), [(false, false), (true, true)]);
+}
+
+/// A supervisor that serves a line, with a child that runs; the child, and how the serving ended.
+fn served(lease: Lease, told: impl FnOnce(std::io::PipeWriter)) -> (nix::unistd::Pid, io::Result<()>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut supervisor, _) = greeted(&["cat"]);
+    order(&mut supervisor, start(folder.path()));
+    let child = supervisor.life().expect("it runs").process();
+    let (line, harness) = std::io::pipe().unwrap();
+    told(harness);
+    (child, super::serve::serve(supervisor.leased(lease), line))
+}
+
+#[test]
+fn when_the_line_ends_the_supervisor_does_and_its_child() {
+    let (child, ended) = served(Lease::endless(), drop);
+    ended.unwrap();
+    assert!(!std::path::Path::new(&format!("/proc/{child}")).exists());
+}
+
+#[test]
+fn when_the_lease_ends_the_supervisor_does_though_the_line_is_there() {
+    let mut open = None;
+    let (child, ended) = served(Lease::of(Duration::ZERO), |harness| open = Some(harness));
+    ended.unwrap();
+    assert!(!std::path::Path::new(&format!("/proc/{child}")).exists());
+}
+
 proptest! {
     #[test]
     fn no_line_makes_it_stumble(lines in proptest::collection::vec(line(), 0..20)) {
@@ -206,6 +303,54 @@ proptest! {
         // One word an order, whatever it was.
         prop_assert_eq!(ear.words().len(), lines.len());
     }
+
+    #[test]
+    fn no_order_of_orders_makes_it_stall(orders in proptest::collection::vec(any_order(), 0..20)) {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut supervisor, ear) = greeted(&["cat"]);
+        for what in orders {
+            let what = match what {
+                What::Start(_) => start(folder.path()),
+                what => what,
+            };
+            order(&mut supervisor, what);
+        }
+        ear.words();
+        order(&mut supervisor, What::Stay { milliseconds: u64::MAX });
+        let stays = matches!(ear.words()[..], [Word::Done { .. }]);
+        prop_assert!(stays);
+    }
+}
+
+/// Every order that a supervisor itself obeys; a start goes to a child that lives.
+fn any_order() -> impl Strategy<Value = What> {
+    use schism_chaos::fault::Actor;
+    use schism_chaos::gate::Passage;
+    let kind = prop_oneof![Just(CrashKind::Process), Just(CrashKind::Machine), Just(CrashKind::Torn)];
+    let peers = proptest::collection::vec(any::<u32>().prop_map(Ipv4Addr::from), 0..5);
+    let neighbours = peers.clone().prop_map(|peers| {
+        peers.into_iter().map(|address| Neighbour { address, hardware: None }).collect::<Vec<Neighbour>>()
+    });
+    prop_oneof![
+        (0..9_u32, neighbours).prop_map(|(version, peers)| What::Hello { version, peers }),
+        any::<u64>().prop_map(|milliseconds| What::Stay { milliseconds }),
+        Just(start(std::path::Path::new("/nowhere"))),
+        kind.prop_map(|kind| What::Kill { kind }),
+        Just(What::Freeze),
+        Just(What::Thaw),
+        Just(What::Erase),
+        any::<bool>().prop_map(What::FillDisk),
+        peers.clone().prop_map(|peers| What::Links(peers.into_iter().map(|peer| (peer, Link::default())).collect())),
+        Just(What::Count),
+        Just(What::Disciplines),
+        (0..3_usize, 0..3_u32).prop_map(|(some, times)| What::Call { to: vec![Ipv4Addr::LOCALHOST; some], times }),
+        Just(What::Ask(Question::Ledger)),
+        Just(What::Gate { actor: Actor::Ledger, passage: Passage::Hold }),
+        any::<f64>().prop_map(|by_seconds| What::Clock { by_seconds, rate: 1.0 }),
+        Just(What::Ways(Vec::new())),
+        Just(What::FailSyncs),
+        Just(What::Report),
+    ]
 }
 
 /// Bytes, text that looks like an order, and orders.

@@ -40,6 +40,9 @@ use crate::chain::work::next_bits;
 use crate::messages::Next;
 use crate::surroundings::{Verifier, VirtualWork};
 
+/// Records that may wait for a sync: some 20 MB.
+const MOST_WAITING: usize = 100_000;
+
 /// A ledger. Its verbs write to the store; nothing they say may be told before [`Ledger::sync`] has returned.
 pub struct Ledger {
     rules: Arc<Rules>,
@@ -51,6 +54,8 @@ pub struct Ledger {
     /// Headers that are new or marked anew and not in the store yet: they go with the next step.
     unwritten: Vec<Id>,
     unsynced: bool,
+    /// Records of steps since the last sync, which a store may keep in memory until the next.
+    waiting: usize,
     signature_checks: u64,
 }
 
@@ -62,7 +67,7 @@ impl Ledger {
         }
         if self.unsynced {
             self.store.sync()?;
-            self.unsynced = false;
+            (self.unsynced, self.waiting) = (false, 0);
         }
         Ok(())
     }
@@ -116,9 +121,11 @@ impl Ledger {
             mark: self.tree.mark(*id),
         }));
         self.unsynced = true;
+        self.waiting += step.headers.len() + step.coins.len();
         self.store.step(step)?;
         self.unwritten.clear();
-        Ok(())
+        // Who judges a whole chain at once asks for no sync before its end.
+        if self.waiting > MOST_WAITING { self.sync() } else { Ok(()) }
     }
 
     fn mark(&mut self, id: Id, mark: Mark) {

@@ -88,8 +88,18 @@ impl Ledger {
             }
         };
         let unwritten = Vec::new();
-        let mut ledger =
-            Self { rules, store, verifier, work, tree, standing, unwritten, unsynced: true, signature_checks: 0 };
+        let mut ledger = Self {
+            rules,
+            store,
+            verifier,
+            work,
+            tree,
+            standing,
+            unwritten,
+            unsynced: true,
+            waiting: 0,
+            signature_checks: 0,
+        };
         let (blocks, refused) = ledger.judge_unrecorded(now)?;
         ledger.follow_best(Bodies::new())?;
         ledger.sync()?;

@@ -4,21 +4,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schism_chaos::evidence::{LinkCounters, NodeCounters};
+use schism_chaos::effect::Effect;
+use schism_chaos::evidence::{Confirmed, LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_node::chain::Rules;
 use schism_node::control::{Answer, Question};
 use schism_node::wire::{Multiaddr, PeerId};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::host::Host;
+use super::obeying::Obeying;
 use super::site::{Layer, Site};
 use super::{PORT, Real};
 use crate::backend::{Backend, Heard, Lost, Place, draws};
 use crate::supervisor::protocol::{Fruit, What};
 
+/// Real time after which a link that was not seen to obey is taken not to.
+const UNSEEN: Duration = Duration::from_secs(1);
 /// Real time that an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -140,6 +144,29 @@ impl<S: Site> Backend for Real<S> {
             self.hosts[asked.node].counters.withheld += u64::from(asked.freeze);
         }
         self.broken().map_or(Ok(()), Err)
+    }
+
+    async fn confirm(&mut self, effects: &[Effect], unhurt: &dyn Fn(usize, usize) -> Duration) -> Option<Confirmed> {
+        if S::LAYER == Layer::Transport || !effects.iter().any(|effect| matches!(effect, Effect::Links { .. })) {
+            return None;
+        }
+        let began = Instant::now();
+        self.count().await;
+        let links: Vec<Obeying> = effects.iter().flat_map(|effect| self.obeying(effect, unhurt)).collect();
+        if links.is_empty() {
+            return None;
+        }
+        loop {
+            if let Err(why) = self.call(&links).await {
+                self.note(why);
+                return None;
+            }
+            self.count().await;
+            let obey = links.iter().filter(|link| link.is_seen(&self.hosts)).count();
+            if obey == links.len() || began.elapsed() >= UNSEEN {
+                return Some(Confirmed { links: links.len(), obey, took: began.elapsed() });
+            }
+        }
     }
 
     async fn count(&mut self) {

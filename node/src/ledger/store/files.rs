@@ -75,12 +75,12 @@ impl Store for FileStore {
     }
 
     fn step(&mut self, step: Step) -> Result<(), StoreFailure> {
-        // The system may write the records to the platter whenever it likes: the bodies they speak of go first.
-        self.blocks.sync().map_err(|error| StoreFailure::new("sync the block file", error))?;
-        self.records.step(&step)
+        self.records.step(&step);
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StoreFailure> {
+        // The system may write the records to the platter whenever it likes: the bodies they speak of go first.
         self.blocks.sync().map_err(|error| StoreFailure::new("sync the block file", error))?;
         self.records.flush()
     }

@@ -1,8 +1,10 @@
-//! A record tree: headers, coins, undo and the standing in one sled tree, one batch a step.
+//! A record tree: headers, coins, undo and the standing in one sled tree, one batch a sync. Steps wait in memory until then:
+//! sled would hand them to the system when it likes, and what the system has of a store must not be ahead of its last sync.
 //!
 //! sled survives the end of a process at any point, but panics or reports corruption when its own file was cut or
 //! altered. Every call into it is caught, and a tree that cannot be read whole counts as damaged.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Records {
     /// There until this is dropped: sled may panic even then.
     db: Option<Db>,
+    /// What steps since the last sync have written (`Some`) and removed (`None`), encoded.
+    waiting: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl Records {
@@ -41,7 +45,7 @@ impl Records {
     pub(super) fn open(folder: &Path) -> Result<(Self, Option<String>), StoreFailure> {
         let damage = match open(folder) {
             Ok(db) => {
-                let this = Self { db: Some(db) };
+                let this = Self::of(db);
                 match this.read_whole() {
                     Ok(()) => return Ok((this, None)),
                     Err(failure) => failure.to_string(),
@@ -53,17 +57,25 @@ impl Records {
         wait_until_let_go(folder)?;
         fs::remove_dir_all(folder).map_err(|error| StoreFailure::new("delete the damaged records", error))?;
         let db = open(folder).map_err(|trouble| trouble.doing("open"))?;
-        Ok((Self { db: Some(db) }, Some(damage)))
+        Ok((Self::of(db), Some(damage)))
+    }
+
+    fn of(db: Db) -> Self {
+        Self { db: Some(db), waiting: BTreeMap::new() }
     }
 
     /// Deletes everything.
     pub(super) fn forget(&mut self) -> Result<(), StoreFailure> {
+        self.waiting.clear();
         self.call("forget", |db| db.clear())?;
         self.flush()
     }
 
     /// Reads one record.
     pub(super) fn get<R: Record>(&self, key: &[u8]) -> Result<Option<R>, StoreFailure> {
+        if let Some(waiting) = self.waiting.get(key) {
+            return waiting.as_ref().map(|bytes| decode(key, bytes).ok_or_else(|| damaged(key))).transpose();
+        }
         let Some(bytes) = self.call("read", |db| db.get(key))? else { return Ok(None) };
         decode(key, &bytes).map(Some).ok_or_else(|| damaged(key))
     }
@@ -89,27 +101,41 @@ impl Records {
         self.each(COINS, |key, coin: Coin| encoding::outpoint(key).is_some_and(|outpoint| show(&outpoint, &coin)))
     }
 
-    /// Applies a step in one batch.
-    pub(super) fn step(&mut self, step: &Step) -> Result<(), StoreFailure> {
-        let mut batch = Batch::default();
+    /// Takes a step, for the next batch.
+    pub(super) fn step(&mut self, step: &Step) {
         for record in &step.headers {
-            put(&mut batch, header_key(&record.header.block_hash()), Some(record));
+            self.put(header_key(&record.header.block_hash()), Some(record));
         }
         for (outpoint, coin) in &step.coins {
-            put(&mut batch, coin_key(outpoint), coin.as_ref());
+            self.put(coin_key(outpoint), coin.as_ref());
         }
         if let Some((hash, undo)) = &step.undo {
-            put(&mut batch, undo_key(hash), undo.as_ref());
+            self.put(undo_key(hash), undo.as_ref());
         }
         if let Some(standing) = &step.standing {
-            put(&mut batch, STANDING.to_vec(), Some(standing));
+            self.put(STANDING.to_vec(), Some(standing));
         }
-        self.call("write a step", |db| db.apply_batch(batch))
     }
 
-    /// Returns when everything would survive the end of the machine.
+    /// Writes all steps that wait, in one batch, and returns when everything would survive the end of the machine.
     pub(super) fn flush(&mut self) -> Result<(), StoreFailure> {
+        let mut batch = Batch::default();
+        for (key, bytes) in &self.waiting {
+            match bytes {
+                Some(bytes) => batch.insert(key.as_slice(), bytes.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.call("write", |db| db.apply_batch(batch))?;
+            self.waiting.clear();
+        }
         self.call("sync", |db| db.flush()).map(drop)
+    }
+
+    fn put<R: Record>(&mut self, key: Vec<u8>, record: Option<&R>) {
+        let bytes = record.map(|record| encode(&key, record));
+        self.waiting.insert(key, bytes);
     }
 
     /// Reads every record, so that damage is known before anything is built on it.
@@ -125,12 +151,35 @@ impl Records {
         guarded(|| call(db)).map_err(|trouble| trouble.doing(doing))
     }
 
+    /// Shows every record under a prefix, ordered by its key, until `show` says `false`: what waits goes before what is written.
     fn each<R: Record>(&self, prefix: &[u8], mut show: impl FnMut(&[u8], R) -> bool) -> Result<(), StoreFailure> {
+        let mut shown =
+            |key: &[u8], bytes: &[u8]| decode(key, bytes).map(|record| show(key, record)).ok_or_else(|| damaged(key));
+        let mut waiting =
+            self.waiting.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)).peekable();
         let mut rows = self.call("read", |db| Ok(db.scan_prefix(prefix)))?;
         while let Some((key, bytes)) = guarded(|| rows.next().transpose()).map_err(|trouble| trouble.doing("read"))? {
-            let record = decode(&key, &bytes).ok_or_else(|| damaged(&key))?;
-            if !show(&key, record) {
-                break;
+            while let Some((before, bytes)) = waiting.next_if(|(waiting, _)| waiting.as_slice() < key.as_ref()) {
+                if let Some(bytes) = bytes
+                    && !shown(before, bytes)?
+                {
+                    return Ok(());
+                }
+            }
+            let (key, bytes) = match waiting.next_if(|(waiting, _)| waiting.as_slice() == key.as_ref()) {
+                Some((_, None)) => continue,
+                Some((_, Some(newer))) => (key, newer.as_slice().into()),
+                None => (key, bytes),
+            };
+            if !shown(&key, &bytes)? {
+                return Ok(());
+            }
+        }
+        for (key, bytes) in waiting {
+            if let Some(bytes) = bytes
+                && !shown(key, bytes)?
+            {
+                return Ok(());
             }
         }
         Ok(())
@@ -139,8 +188,12 @@ impl Records {
 
 impl Drop for Records {
     fn drop(&mut self) {
+        let _ = self.flush(); // there is nobody left to tell
         let db = self.db.take();
-        let _ = guarded(|| db.map_or(Ok(0), |db| db.flush())); // there is nobody left to tell
+        let _ = guarded(|| {
+            drop(db);
+            Ok(())
+        });
     }
 }
 
@@ -168,16 +221,6 @@ fn wait_until_let_go(folder: &Path) -> Result<(), StoreFailure> {
     match waits.recv_timeout(PATIENCE) {
         Ok(lock) => lock.map_err(|error| StoreFailure::new("open", error)),
         Err(_) => Err(StoreFailure::new("open", "it is open elsewhere")),
-    }
-}
-
-fn put<R: Record>(batch: &mut Batch, key: Vec<u8>, record: Option<&R>) {
-    match record {
-        Some(record) => {
-            let bytes = encode(&key, record);
-            batch.insert(key, bytes);
-        }
-        None => batch.remove(key),
     }
 }
 

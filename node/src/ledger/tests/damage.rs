@@ -82,6 +82,30 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
+/// Why the end of a machine need take nothing from the records: the end of the process has taken it already.
+#[test]
+fn of_the_records_the_system_has_what_was_synced_last_and_no_more() {
+    let kept = kept();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ledger = open(&kept.rules, FileStore::open(folder.path()).expect("opens")).ledger;
+    let (first, rest) = kept.blocks.split_at(kept.blocks.len() / 2);
+    first.iter().for_each(|block| drop(give(&mut ledger, block)));
+    ledger.sync().expect("syncs");
+    let synced = LedgerState { signature_checks: 0, ..ledger.state() };
+    let bytes = fs::metadata(folder.path().join(BLOCK_FILE)).expect("a file").len();
+    rest.iter().for_each(|block| drop(give(&mut ledger, block)));
+    assert!(ledger.state().tip.height > synced.tip.height);
+    // Its process ends now, and the blocks that were not synced go with the machine.
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_all(folder.path(), copy.path());
+    let blocks = fs::OpenOptions::new().write(true).open(copy.path().join(BLOCK_FILE)).expect("a file");
+    blocks.set_len(bytes).expect("it can be cut");
+    let mut opened = open(&kept.rules, FileStore::open(copy.path()).expect("opens"));
+    assert_eq!(opened.rebuilt, None);
+    assert_eq!(LedgerState { signature_checks: 0, ..opened.ledger.state() }, synced);
+    kept.check(&mut opened);
+}
+
 #[test]
 fn records_cut_or_deleted_are_rebuilt_from_the_blocks() {
     let kept = kept();
