@@ -205,7 +205,8 @@ impl Witness {
     /// What the file asked for besides.
     fn effective(&self, fault: &Fault, prove: &Prove) -> Vec<Proof> {
         let seen = &self.sighting;
-        let during = self.directions(Some(&self.before), self.ended.as_ref());
+        // From when it was seen in force: the frames that showed it are not the nodes'.
+        let during = self.directions(self.applied.as_ref().or(Some(&self.before)), self.ended.as_ref());
         let frames: u64 = during.iter().map(|d| d.held + d.lost).sum();
         let late = matches!(fault, Fault::Latency { .. } | Fault::Bandwidth { .. });
         let frames = if late { during.iter().map(|d| d.sent).sum() } else { frames };

@@ -216,7 +216,7 @@ impl<W: Write> Supervisor<W> {
             What::Links(links) => self.network.set(&links)?,
             What::Count => return self.network.count().map(Fruit::Counted),
             What::Disciplines => return disciplines::known().map(Fruit::Disciplines),
-            What::Call { to, times } => probe::call(&to, times)?,
+            What::Call { to, times, bytes } => probe::call(&to, times, bytes)?,
             What::AnswerProbes => probe::answer()?,
             // These never come here: the first three are heard above, the others are the node's.
             What::Hello { .. }

@@ -196,16 +196,17 @@ fn ping(to: Ipv4Addr, count: u32, every: Duration) -> io::Result<Probed> {
     Ok(Probed::Pinged { sent: sent.len() as u64, microseconds })
 }
 
-/// Sends each of these so many datagrams that nobody answers. One that cannot leave is as lost as one that is dropped.
+/// Sends each of these so many datagrams of so many bytes that nobody answers. One that cannot leave is as lost as one that is dropped.
 ///
 /// # Errors
 /// When the system has no socket left.
-pub fn call(to: &[Ipv4Addr], times: u32) -> io::Result<()> {
+pub fn call(to: &[Ipv4Addr], times: u32, bytes: u16) -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.set_nonblocking(true)?;
+    let datagram = vec![0; usize::from(bytes).min(1_000)];
     for _ in 0..times.min(MOST_DATAGRAMS / to.len().max(1) as u32) {
         for address in to {
-            let _ = socket.send_to(&[0], (*address, PORT));
+            let _ = socket.send_to(&datagram, (*address, PORT));
         }
     }
     Ok(())

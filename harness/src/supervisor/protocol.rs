@@ -85,6 +85,8 @@ pub enum What {
         to: Vec<Ipv4Addr>,
         /// How many, to each.
         times: u32,
+        /// Bytes of each, at most a kilobyte.
+        bytes: u16,
     },
     /// Answer probes from now on.
     AnswerProbes,

@@ -343,7 +343,11 @@ fn any_order() -> impl Strategy<Value = What> {
         peers.clone().prop_map(|peers| What::Links(peers.into_iter().map(|peer| (peer, Link::default())).collect())),
         Just(What::Count),
         Just(What::Disciplines),
-        (0..3_usize, 0..3_u32).prop_map(|(some, times)| What::Call { to: vec![Ipv4Addr::LOCALHOST; some], times }),
+        (0..3_usize, 0..3_u32).prop_map(|(some, times)| What::Call {
+            to: vec![Ipv4Addr::LOCALHOST; some],
+            times,
+            bytes: 9
+        }),
         Just(What::Ask(Question::Ledger)),
         Just(What::Gate { actor: Actor::Ledger, passage: Passage::Hold }),
         any::<f64>().prop_map(|by_seconds| What::Clock { by_seconds, rate: 1.0 }),

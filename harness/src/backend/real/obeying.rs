@@ -18,6 +18,9 @@ use crate::supervisor::protocol::{Counted, What};
 const LOSSY: usize = 16;
 /// Frames at once on a link that loses some, at most.
 const MOST: f64 = 256.0;
+/// Bytes of a frame whose turn on a narrow link is waited for, and of any other.
+const LARGE: u16 = 1_000;
+const SMALL: u16 = 1;
 
 /// A link that has to be seen to obey.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +100,10 @@ impl<S: Site> Real<S> {
         };
         let slow = self.paced(slow);
         let least = unhurt.mul_f64(self.settings.pace) + slow.latency.mul_f64(0.75) + slow.jitter.mul_f64(0.05);
-        needs_lane(&slow).then_some(Does::Keep(least, slow.bandwidth))
+        // A turn is looked for as a latency is: by how much longer frames are kept.
+        let turn = slow.serialisation(LARGE.into());
+        needs_lane(&Link { latency: slow.latency + turn, bandwidth: None, ..slow })
+            .then_some(Does::Keep(least, slow.bandwidth))
     }
 
     /// Has supervisors send frames over those of these links that were not seen to obey yet.
@@ -105,14 +111,18 @@ impl<S: Site> Real<S> {
     /// # Errors
     /// Why one does not.
     pub(super) async fn call(&mut self, links: &[Obeying]) -> Result<(), String> {
-        let mut calls: BTreeMap<(usize, u32), Vec<Ipv4Addr>> = BTreeMap::new();
+        let mut calls: BTreeMap<(usize, u32, u16), Vec<Ipv4Addr>> = BTreeMap::new();
         for link in links.iter().filter(|link| !link.is_seen(&self.hosts)) {
-            let times = if let Does::Lose(of) = link.does { of } else { 1 };
-            calls.entry((link.from, times)).or_default().push(self.hosts[link.to].address);
+            let (times, bytes) = match link.does {
+                Does::Lose(of) => (of, SMALL),
+                Does::Keep(_, Some(_)) => (1, LARGE),
+                Does::Hold | Does::Keep(_, None) => (1, SMALL),
+            };
+            calls.entry((link.from, times, bytes)).or_default().push(self.hosts[link.to].address);
         }
         let mut under_way = Vec::new();
-        for ((from, times), to) in calls {
-            under_way.push((from, self.give(from, What::Call { to, times })?));
+        for ((from, times, bytes), to) in calls {
+            under_way.push((from, self.give(from, What::Call { to, times, bytes })?));
         }
         for (from, outcome) in under_way {
             self.fruit(from, outcome).await?;
