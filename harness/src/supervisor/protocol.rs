@@ -1,7 +1,7 @@
 //! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
 //!
 //! ```text
-//! harness ── {"id":1,"what":{"hello":{"version":4,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ── {"id":1,"what":{"hello":{"version":5,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
 //! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
 //! ```
 //!
@@ -28,7 +28,7 @@ use super::netlink::links::Neighbour;
 use super::probe::{Probe, Probed};
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes of a line at most: the largest block in hex, twice.
 pub const LONGEST_LINE: usize = 64 << 20;
 
@@ -60,6 +60,11 @@ pub enum What {
     },
     /// Start the node.
     Start(Box<Instructions>),
+    /// Say whether a program is a build of this one that speaks [`VERSION`]: a node may be it from its next start on.
+    Examine {
+        /// Its file, as the supervisor sees it.
+        program: PathBuf,
+    },
     /// End the node as this kind of crash would.
     Kill {
         /// Which.
