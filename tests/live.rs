@@ -1,14 +1,18 @@
 //! Live clusters: scripts drive one on the virtual clock, and the command line holds one of real processes. Told of the
 //! real command in processes of its own.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
-use schism::backend::capability::Offer;
 use schism::backend::container::image;
+use schism::suite::Backend;
 use serde_json::{Value, json};
+
+use crate::real::Stage;
+use crate::rpc::Asked;
 
 /// This checkout.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -16,44 +20,32 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// How often a status is looked at before what was waited for is given up: each look takes a few milliseconds at least.
 const LOOKS: u32 = 3_000;
 
-/// Every trial. Where this system forbids namespaces those of processes are ignored, and say so.
+/// Every trial. Where this system has no place for real nodes theirs are ignored, and say so.
 pub fn trials() -> Vec<Trial> {
     let driven = |name: &'static str, told: fn() -> Result<(), Failed>| Trial::test(name, told).with_kind("drive");
-    let no_processes = Offer::of_this_kernel().is_err();
+    let processes = Stage::of(Backend::Process, "live clusters");
+    let containers = Stage::of(Backend::Container, "live clusters");
     let no_python = Command::new("python3").arg("--version").output().is_err();
     if no_python {
         eprintln!("the Python example is ignored: there is no python3 here");
     }
-    let no_tool = !crate::rpc::has_the_tool();
-    if no_tool {
-        eprintln!("a node is NOT asked by litecoin-cli: it is not installed (Debian: apt-get install litecoind)");
-    }
-    vec![
+    let mut trials = vec![
         driven("a_driven_cluster_parts_and_meets_and_does_so_again", a_driven_cluster_parts_and_meets),
         driven("a_wrong_order_is_answered_and_changes_nothing", a_wrong_order_changes_nothing),
+        driven("a_newcomer_mines_at_its_rate_after_a_restart_too", a_newcomer_mines),
         driven("the_python_example_does_what_it_says", the_python_example).with_ignored_flag(no_python),
-        Trial::test("a_cluster_that_is_up_does_what_it_is_told", || a_cluster_that_is_up("process"))
-            .with_kind("process")
-            .with_ignored_flag(no_processes),
-        Trial::test("a_cluster_in_containers_does_what_it_is_told", || {
-            let _alone = crate::real::alone_in_containers();
-            a_cluster_that_is_up("container")
-        })
-        .with_kind("container")
-        .with_ignored_flag(Offer::of_the_engine().is_err()),
-        Trial::test("a_node_that_is_up_is_asked_as_cores_is", crate::rpc::a_node_is_asked_as_cores_is)
-            .with_kind("process")
-            .with_ignored_flag(no_processes),
-        Trial::test("a_node_that_is_up_is_asked_by_a_tool_of_others", crate::rpc::a_tool_of_others_asks_a_node)
-            .with_kind("process")
-            .with_ignored_flag(no_processes || no_tool),
-        Trial::test("a_cluster_whose_holder_is_killed_makes_room_for_the_next", a_killed_holder)
-            .with_kind("process")
-            .with_ignored_flag(no_processes),
-    ]
+        processes.trial("a_cluster_that_is_up_does_what_it_is_told", || a_cluster_that_is_up("process")),
+        containers.trial("a_cluster_in_containers_does_what_it_is_told", || a_cluster_that_is_up("container")),
+        processes.trial("what_a_cluster_says_is_shown_as_it_says_it", what_is_shown),
+        processes.trial("a_driven_cluster_of_processes_does_what_it_is_told", a_driven_cluster_of_processes),
+        processes.trial("a_node_that_ends_by_itself_is_shown_dead_and_started_again", a_node_that_ends),
+        processes.trial("a_cluster_whose_holder_is_killed_makes_room_for_the_next", a_killed_holder),
+    ];
+    trials.extend(crate::rpc::trials(&processes));
+    trials
 }
 
-/// A cluster on the virtual clock, at the other end of a line.
+/// A cluster at the other end of a line.
 struct Driven {
     child: Child,
     orders: ChildStdin,
@@ -63,9 +55,14 @@ struct Driven {
 
 impl Driven {
     fn new(topology: &str) -> Result<Self, Failed> {
+        Self::with(&[topology])
+    }
+
+    fn with(words: &[&str]) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
         let mut child = schism(folder.path())
-            .args(["--quiet", "drive", topology, "--seed", "7"])
+            .args(["--quiet", "drive", "--seed", "7"])
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -147,6 +144,9 @@ fn a_wrong_order_changes_nothing() -> Result<(), Failed> {
         (json!({ "do": "run_for", "seconds": -1 }), "-1 is no number of seconds"),
         (json!({ "do": "run_until", "height": 1_000_000, "within": 0 }), "it is not so after 0 s"),
         (json!({ "do": "submit", "node": "miner-0", "transaction": "00" }), ""),
+        (json!({ "do": "add", "node": "miner-0" }), "miner-0 is no newcomer"),
+        (json!({ "do": "add", "node": "newcommer-0" }), "did you mean `newcomer-0`?"),
+        (json!({ "do": "upgrade", "node": "miner-0", "binary": "/bin/true" }), "a simulation is one process"),
         (json!([1, 2]), "this is no order"),
     ] {
         let answer = cluster.tell(&wrong)?;
@@ -157,6 +157,49 @@ fn a_wrong_order_changes_nothing() -> Result<(), Failed> {
     }
     same("where it stands", &cluster.done(&json!({ "do": "status" }))?, &before)?;
     same("the verdict", &cluster.result()?["verdict"], &json!("passed"))
+}
+
+/// At a pace of a tenth all others hash ten times as fast, and so must who comes later. Of 40 blocks it mines half or so; it
+/// would be four, were its rate not paced, and none after the restart, were it not remembered.
+fn a_newcomer_mines() -> Result<(), Failed> {
+    let mut cluster = Driven::with(&["topologies/pair.yaml", "--set", "pace.simulated=0.1", "--room", "3"])?;
+    let all = schism::topology::Topology::load(&Path::new(ROOT).join("topologies/pair.yaml"), &[])?.plan(7);
+    let rate: f64 = all.nodes.iter().map(|node| node.hashes_per_second).sum();
+    let added = cluster.done(&json!({ "do": "add", "node": "newcomer-1", "hashes_per_second": rate }))?;
+    same("who was named", &added["node"], &json!("newcomer-1"))?;
+    let again = cluster.tell(&json!({ "do": "add", "node": "newcomer-1" }))?;
+    same("who is there already", &again["error"], &json!("newcomer-1 is alive"))?;
+    same("the next one", &cluster.done(&json!({ "do": "add" }))?["node"], &json!("newcomer-0"))?;
+    let mut mined = |blocks: u64| -> Result<u64, Failed> {
+        cluster.done(&json!({ "do": "run_until", "mined": blocks, "within": 600 }))?;
+        let status = cluster.done(&json!({ "do": "status" }))?;
+        let nodes = status["nodes"].as_array().cloned().unwrap_or_default();
+        let newcomer = nodes.iter().find(|node| node["node"] == "newcomer-1").ok_or("it is not there")?;
+        cluster.done(&json!({ "do": "restart", "node": "newcomer-1" }))?;
+        newcomer["mined"].as_u64().ok_or_else(|| "it has no number".into())
+    };
+    let (first, both) = (mined(40)?, mined(80)?);
+    same(&format!("{first} and {both} mined of 40 and of 80"), &(first >= 10 && both >= first + 10), &true)
+}
+
+/// The same words on real nodes: they are killed and started, and a program that is no build of ours becomes no node.
+fn a_driven_cluster_of_processes() -> Result<(), Failed> {
+    let mut cluster = Driven::with(&["topologies/pair.yaml", "--backend", "process"])?;
+    let mined = cluster.done(&json!({ "do": "mine", "node": "miner-0", "blocks": 3 }))?;
+    same("blocks", &mined["blocks"].as_array().map(Vec::len), &Some(3))?;
+    cluster.done(&json!({ "do": "run_until", "height": 3, "agreed": true, "within": 60 }))?;
+    let refused = cluster.tell(&json!({ "do": "upgrade", "node": "miner-0", "binary": "/bin/true" }))?;
+    let why = refused["error"].as_str().unwrap_or_default();
+    same(why, &why.contains("it is no build of schism"), &true)?;
+    cluster.done(&json!({ "do": "kill", "node": "miner-1" }))?;
+    cluster.done(&json!({ "do": "restart", "node": "miner-1" }))?;
+    cluster.done(&json!({ "do": "run_until", "agreed": true, "within": 60 }))?;
+    let status = cluster.done(&json!({ "do": "status" }))?;
+    let states: Vec<&Value> = status["nodes"].as_array().into_iter().flatten().map(|node| &node["state"]).collect();
+    same("their states", &states, &vec![&json!("alive"); 2])?;
+    let result = cluster.result()?;
+    same("the verdict", &result["verdict"], &json!("passed"))?;
+    same("the backend", &result["backend"], &json!("process"))
 }
 
 fn the_python_example() -> Result<(), Failed> {
@@ -182,7 +225,10 @@ impl Up {
         let load = ["--set", "load.transactions=2/s"];
         let started =
             up.says(&[&["up", "topologies/ring-8.yaml", "--backend", backend, "--detach"][..], &load].concat())?;
-        if started.contains("8 nodes are up") { Ok(up) } else { Err(format!("it said {started}").into()) }
+        let address = up.state_file()?["nodes"][0]["rpc"].as_str().unwrap_or("nowhere").to_owned();
+        let told = ["8 nodes are up", &format!("http://{address} of miner-0"), ".cookie"];
+        let all = told.iter().all(|words| started.contains(words));
+        if all { Ok(up) } else { Err(format!("it said {started}").into()) }
     }
 
     /// What a verb says; that it fails is a failure.
@@ -191,6 +237,18 @@ impl Up {
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         let errors = String::from_utf8_lossy(&said.stderr);
         if said.status.success() { Ok(text) } else { Err(format!("{words:?}: {text}{errors}").into()) }
+    }
+
+    /// A verb that goes on, and what it says.
+    fn watches(&self, words: &[&str]) -> Result<Watched, Failed> {
+        let mut child = schism(self.folder.path()).args(words).stdout(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(child.stdout.take().ok_or("no output")?);
+        Ok(Watched { child, lines })
+    }
+
+    /// The text of a node's log.
+    fn log(&self, node: &str) -> Result<String, Failed> {
+        self.says(&["logs", node])
     }
 
     /// What is wrong with a verb.
@@ -232,6 +290,40 @@ impl Up {
     }
 }
 
+/// A verb that goes on; it is ended with this.
+struct Watched {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Watched {
+    /// Reads until a line has all of these words.
+    fn until(&mut self, words: &[&str]) -> Result<(), Failed> {
+        let mut line = String::new();
+        while self.lines.read_line(&mut line)? > 0 {
+            if words.iter().all(|word| line.contains(word)) {
+                return Ok(());
+            }
+            line.clear();
+        }
+        Err(format!("it ended before it said {words:?}").into())
+    }
+
+    /// Reads to its end, which has to be a good one.
+    fn ends(mut self) -> Result<(), Failed> {
+        self.lines.read_to_string(&mut String::new())?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("it ended with {status}").into()) }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Up {
     fn drop(&mut self) {
         let _ = schism(self.folder.path()).arg("down").output();
@@ -257,18 +349,12 @@ fn a_cluster_that_is_up(backend: &str) -> Result<(), Failed> {
     let txid = cluster.says(&["submit", "miner-5"])?;
     let mined = cluster.says(&["mine", "miner-5", "2"])?;
     same("a transaction's id and two blocks'", &(txid.trim().len(), mined.lines().count()), &(64, 2))?;
-    cluster.refuses(&["upgrade", "miner-3", "--binary", "/bin/true"], "is no build of schism")?;
-    let build = cluster.folder().join("another");
-    std::fs::copy(env!("CARGO_BIN_EXE_schism"), &build)?;
-    cluster.says(&["upgrade", "miner-3", "--binary", &build.display().to_string()])?;
-    same("an upgraded node", &cluster.state(3)?, &json!("alive"))?;
-    if backend == "container" {
-        let image = format!("schism:{}", image::tag(Path::new(env!("CARGO_BIN_EXE_schism")))?);
-        cluster.says(&["upgrade", "miner-4", "--image", &image])?;
-        same("a node upgraded by image", &cluster.state(4)?, &json!("alive"))?;
-        cluster.refuses(&["upgrade", "miner-4", "--image", "schism:never-made"], "there is no image")?;
-    }
-    cluster.says(&["add"])?;
+    cluster.until("blocks", |status| status["nodes"][3]["height"].as_u64() >= Some(2))?;
+    upgrades(&cluster, backend)?;
+    cluster.refuses(&["add", "miner-1"], "miner-1 is no newcomer")?;
+    cluster.refuses(&["add", "newcommer-1"], "did you mean `newcomer-1`?")?;
+    same("who was named", &cluster.says(&["add", "newcomer-1"])?, &"newcomer-1 is started\n".to_owned())?;
+    cluster.refuses(&["add", "newcomer-1"], "newcomer-1 is alive")?;
     cluster.says(&["remove", "miner-6"])?;
     same("a removed node", &cluster.state(6)?, &json!("gone"))?;
     same("a node more", &json!(cluster.status()?["nodes"].as_array().map(Vec::len)), &json!(9))?;
@@ -283,6 +369,138 @@ fn a_cluster_that_is_up(backend: &str) -> Result<(), Failed> {
     same("the node's own evidence", &results["evidence"][0]["step"], &json!("split"))
 }
 
+/// What is no build of ours, or of another protocol, becomes no node; a build of other bytes does, on the same data.
+fn upgrades(cluster: &Up, backend: &str) -> Result<(), Failed> {
+    let starts = || -> Result<Vec<String>, Failed> {
+        Ok(cluster
+            .log("miner-3")?
+            .lines()
+            .filter(|line| line.contains(" started height="))
+            .map(str::to_owned)
+            .collect())
+    };
+    let before = starts()?.len();
+    cluster.refuses(&["upgrade", "miner-3", "--binary", "/bin/true"], "it is no build of schism")?;
+    let older = script(cluster, "older", "echo schism speaks protocol 1")?;
+    // In a container there is nothing that could run a script.
+    let why = if backend == "container" { "it is no build of schism" } else { "it speaks version 1 of" };
+    cluster.refuses(&["upgrade", "miner-3", "--binary", &older], why)?;
+    same("a node whose upgrades were refused", &cluster.state(3)?, &json!("alive"))?;
+    same("its starts", &starts()?.len(), &before)?;
+    let build = another_build(cluster)?;
+    let height = cluster.status()?["nodes"][3]["height"].as_u64().ok_or("it has no height")?;
+    cluster.says(&["upgrade", "miner-3", "--binary", &build])?;
+    same("an upgraded node", &cluster.state(3)?, &json!("alive"))?;
+    cluster.until("its start", |_| starts().is_ok_and(|starts| starts.len() > before))?;
+    let started = starts()?.pop().unwrap_or_default();
+    let stood = started.split("height=").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    same(&format!("on its own data ({started}, {height} before)"), &(stood >= Some(height)), &true)?;
+    if backend == "process" {
+        return same("processes of that build", &processes_of(&build)?.len(), &1);
+    }
+    // An engine has its image when that build has made one.
+    let looked = schism_at(&build, cluster.folder()).arg("doctor").output()?;
+    same("a look at the engine", &looked.status.success(), &true)?;
+    let image = format!("schism:{}", image::tag(Path::new(&build))?);
+    cluster.says(&["upgrade", "miner-4", "--image", &image])?;
+    same("a node upgraded by image", &cluster.state(4)?, &json!("alive"))?;
+    cluster.refuses(&["upgrade", "miner-4", "--image", "schism:never-made"], "there is no image")
+}
+
+/// This program with other bytes behind it: where it is.
+fn another_build(cluster: &Up) -> Result<String, Failed> {
+    let build = cluster.folder().join("another");
+    std::fs::copy(env!("CARGO_BIN_EXE_schism"), &build)?;
+    std::fs::OpenOptions::new().append(true).open(&build)?.write_all(b"another")?;
+    Ok(build.canonicalize()?.display().to_string())
+}
+
+/// A script that does this: where it is.
+fn script(cluster: &Up, name: &str, does: &str) -> Result<String, Failed> {
+    let path = cluster.folder().join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{does}\n"))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(path.display().to_string())
+}
+
+/// Node processes of this build.
+fn processes_of(build: &str) -> Result<Vec<i32>, Failed> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that has ended meanwhile has neither.
+        let is = std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == Path::new(build));
+        let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if is && words.split(|byte| *byte == 0).nth(1) == Some(b"node") {
+            found.push(process);
+        }
+    }
+    Ok(found)
+}
+
+/// Tables and logs, for people: once, and while they grow.
+fn what_is_shown() -> Result<(), Failed> {
+    let cluster = Up::new("process")?;
+    let address = cluster.state_file()?["nodes"][2]["rpc"].as_str().ok_or("no address")?.to_owned();
+    let table = cluster.says(&["status"])?;
+    let header =
+        table.lines().find(|line| line.starts_with("node ")).ok_or_else(|| format!("it has no header: {table}"))?;
+    let columns = ["node", "role", "state", "height", "tip", "peers", "mempool", "mined", "rpc", "faults"];
+    same("the header", &header.split_whitespace().collect::<Vec<_>>(), &columns.to_vec())?;
+    let row = table.lines().find(|line| line.starts_with("miner-2 ")).ok_or("it has no row of miner-2")?;
+    let row: Vec<&str> = row.split_whitespace().collect();
+    same("a row", &(row[1], row[2], row[8]), &("miner", "alive", address.as_str()))?;
+    let mut watched = cluster.watches(&["status", "--watch"])?;
+    watched.until(&["miner-2", "alive"])?;
+    cluster.says(&["freeze", "miner-2"])?;
+    watched.until(&["miner-2", "frozen", "freeze-miner-2"])?;
+    cluster.says(&["thaw", "miner-2"])?;
+    let one = cluster.log("miner-0")?;
+    same("a log of one node names none", &one.lines().any(|line| line.contains("miner-0  ")), &false)?;
+    same("it has started", &one.contains(" started height="), &true)?;
+    cluster.refuses(&["logs", "minor-0"], "did you mean `miner-0`?")?;
+    let mut followed = cluster.watches(&["logs", "--follow", "miner-0"])?;
+    followed.until(&[" started height="])?;
+    let mined = cluster.says(&["mine", "miner-0"])?;
+    followed.until(&["mined a block", mined.trim()])?;
+    // A payment that its node has never heard of.
+    cluster.says(&["fault", "add", "isolate: miner-7", "--name", "alone"])?;
+    let txid = cluster.says(&["submit", "miner-0"])?.trim().to_owned();
+    let (rich, alone) = (Asked::node(&cluster, 0)?, Asked::node(&cluster, 7)?);
+    let pooled = |_: &Value| rich.old("getrawtransaction", json!([txid])).is_ok();
+    cluster.until("the payment", pooled)?;
+    let hex = rich.old("getrawtransaction", json!([txid]))?;
+    let hex = hex.as_str().ok_or("no hex")?;
+    same("it is not heard of elsewhere", &alone.old("getrawtransaction", json!([txid])).is_err(), &true)?;
+    same("what was submitted", &cluster.says(&["submit", "miner-7", hex])?.trim().to_owned(), &txid)?;
+    same("it is known there", &alone.old("getrawtransaction", json!([txid]))?, &json!(hex))?;
+    cluster.refuses(&["submit", "miner-7", &hex[2..]], "this is no transaction in hex")?;
+    cluster.says(&["down"])?;
+    followed.ends()
+}
+
+/// As a panic would, or a kernel that is out of memory.
+fn a_node_that_ends() -> Result<(), Failed> {
+    let cluster = Up::new("process")?;
+    let build = another_build(&cluster)?;
+    cluster.says(&["upgrade", "miner-3", "--binary", &build])?;
+    let [process] = processes_of(&build)?[..] else { return Err("there is no node of that build alone".into()) };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGKILL)?;
+    cluster.until("its end", |status| status["nodes"][3]["state"] == "dead")?;
+    let status = cluster.status()?;
+    let found = status["found"][0].as_str().unwrap_or_default();
+    same(found, &found.starts_with("miner-3: the node ended by itself (signal: 9"), &true)?;
+    same("what it stands for", &status["faults"][0]["name"], &json!("ended-miner-3"))?;
+    cluster.says(&["restart", "miner-3"])?;
+    same("a restarted node", &cluster.state(3)?, &json!("alive"))?;
+    cluster.until("its peers", |status| status["nodes"][3]["peers"].as_u64() > Some(0))?;
+    cluster.says(&["down"])?;
+    let results = cluster.folder.path().join("ring-8/latest/results.json");
+    let results: Value = serde_json::from_str(&std::fs::read_to_string(results)?)?;
+    same("safety", &results["violations"], &json!([]))?;
+    same("the evidence of its end", &results["evidence"][0]["step"], &json!("ended-miner-3"))
+}
+
 fn a_killed_holder() -> Result<(), Failed> {
     let cluster = Up::new("process")?;
     let state = cluster.state_file()?;
@@ -295,7 +513,12 @@ fn a_killed_holder() -> Result<(), Failed> {
 
 /// The command, in this checkout, with run folders elsewhere.
 fn schism(runs: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+    schism_at(env!("CARGO_BIN_EXE_schism"), runs)
+}
+
+/// The same of another build.
+fn schism_at(build: &str, runs: &Path) -> Command {
+    let mut command = Command::new(build);
     command.current_dir(ROOT).env("SCHISM_RUNS", runs).env_remove("SCHISM_STATE").stdin(Stdio::null());
     command
 }

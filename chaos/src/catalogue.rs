@@ -201,7 +201,7 @@ mod tests {
         let by = Duration::from_secs(1);
         let length = Length::Time(by);
         let (kind, actor, share) = (CrashKind::Machine, Actor::Ledger, Share(0.5));
-        let join = Join { group: "new".into(), count: 1, role: Role::Full, region: None, peers: None };
+        let join = Join { group: "new".into(), count: 1, role: Role::Full, region: None, peers: None, only: None };
         let all = [
             Fault::Partition(Partition::Parts(2)),
             Fault::Cut { links: links.clone() },

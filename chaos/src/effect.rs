@@ -220,7 +220,10 @@ impl Fault {
             Self::Hold { actor, of } => gate(*actor, of, GateChange::Hold)?,
             Self::Disk { pick: who, trouble } => each(alive(who)?, &|node| Effect::Disk { node, trouble: *trouble }),
             Self::Join(join) => {
-                let absent = |node: &usize| nodes[*node].group == join.group && nodes[*node].state == NodeState::Absent;
+                let meant = |node: &NodeDescription| {
+                    node.group == join.group && join.only.as_ref().is_none_or(|only| node.name == *only)
+                };
+                let absent = |node: &usize| meant(&nodes[*node]) && nodes[*node].state == NodeState::Absent;
                 let new = found(every.into_iter().filter(absent).take(join.count as usize).collect())?;
                 let peers = join.peers.as_ref().map(|peers| peers.draw(nodes, &new, seed)).transpose()?;
                 each(new, &|node| Effect::Join { node, peers: peers.clone() })

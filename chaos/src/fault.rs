@@ -240,4 +240,6 @@ pub struct Join {
     /// Whom they know and keep: explicit links. Nothing: they join the overlay like everyone else. Draws are made once
     /// for all of the newcomers.
     pub peers: Option<Selector>,
+    /// The one of them that comes now, by its name; nothing: the first that are not there yet. No file can ask for it.
+    pub only: Option<String>,
 }

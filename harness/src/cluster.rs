@@ -45,6 +45,8 @@ pub struct Cluster<B> {
     rebuilt: Vec<u64>,
     /// How often each node's store failed.
     failed: Vec<u64>,
+    /// Whether nodes may end by themselves.
+    lasts: bool,
 }
 
 /// Where a node stands.
@@ -131,8 +133,21 @@ impl<B: Backend> Cluster<B> {
         let usual = link(plan.link, LinkState::default());
         backend.set_usual_link(usual);
         let (active, links) = (Active::default(), BTreeMap::new());
-        let mut cluster =
-            Self { backend, plan, whole, rules, rates, states, active, usual, links, writes_lost: 0, rebuilt, failed };
+        let mut cluster = Self {
+            backend,
+            plan,
+            whole,
+            rules,
+            rates,
+            states,
+            active,
+            usual,
+            links,
+            writes_lost: 0,
+            rebuilt,
+            failed,
+            lasts: false,
+        };
         if cluster.plan.nodes.iter().any(|node| node.region.is_some()) {
             cluster.relink();
         }
@@ -257,6 +272,12 @@ impl<B: Backend> Cluster<B> {
         self.backend.confirm(effects, &|from, to| plan.link(from, to).latency).await
     }
 
+    /// Has a node hash so many times a second of the backend's clock where nothing moves it, now and after every start.
+    pub fn set_hash_rate(&mut self, node: usize, hashes_per_second: f64) {
+        self.rates[node] = hashes_per_second;
+        self.backend.set_hash_rate(node, hashes_per_second * self.active.hash_power(node));
+    }
+
     /// Reads all counters anew.
     pub async fn count(&mut self) {
         self.backend.count().await;
@@ -264,7 +285,19 @@ impl<B: Backend> Cluster<B> {
 
     /// Why the cluster can no longer be believed.
     pub fn broken(&self) -> Option<String> {
-        self.backend.broken()
+        let ended = || self.ended().into_iter().next().filter(|_| !self.lasts);
+        self.backend.broken().or_else(|| ended().map(|(node, how)| format!("{}: {how}", self.plan.nodes[node].name)))
+    }
+
+    /// Lets it last when nodes end by themselves. Somebody has to ask who [`Cluster::ended`], and take it for a crash.
+    pub fn outlast_nodes(&mut self) {
+        self.lasts = true;
+    }
+
+    /// Nodes that ended by themselves and were not taken for crashed yet, and how.
+    pub fn ended(&self) -> Vec<(usize, String)> {
+        let told = |(node, how)| (node, format!("the node ended by itself ({how})"));
+        self.backend.ended().into_iter().map(told).collect()
     }
 
     /// What happened next, or nothing when it is `deadline` first.
@@ -288,10 +321,7 @@ impl<B: Backend> Cluster<B> {
                 self.begin(node).await?;
             }
             Deed::Upgrade(node, kind) => self.upgrade(node, kind).await?,
-            Deed::SetHashRate(node) => {
-                let rate = self.rates[node] * self.active.hash_power(node);
-                self.backend.set_hash_rate(node, rate);
-            }
+            Deed::SetHashRate(node) => self.set_hash_rate(node, self.rates[node]),
             Deed::Freeze(node) => {
                 self.backend.freeze(node);
                 self.turn(node, State::Alive, State::Frozen);

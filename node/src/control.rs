@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bitcoin::block::Header;
-use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid, Work};
+use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid, Work, Wtxid};
 pub use schism_wire::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -43,6 +43,13 @@ pub enum Question {
     Pooled {
         /// Its id.
         txid: Txid,
+    },
+    /// Everything the pool holds, one by one.
+    PoolEntries,
+    /// What the pool does with one coin.
+    PoolCoin {
+        /// The output it is.
+        outpoint: OutPoint,
     },
     /// Unspent coins that pay to any of these scripts, at most `limit`.
     Coins {
@@ -147,6 +154,18 @@ pub enum Answer {
         /// What it pays.
         fee: Amount,
     },
+    /// To [`Question::PoolEntries`], ordered by id.
+    PoolEntries {
+        /// Each of them.
+        entries: Vec<PoolEntry>,
+    },
+    /// To [`Question::PoolCoin`].
+    PoolCoin {
+        /// Whether a transaction of the pool spends it.
+        spent: bool,
+        /// What it is, where a transaction of the pool makes it; at the height of no block.
+        made: Option<Coin>,
+    },
     /// To [`Question::Coins`].
     Coins {
         /// Outpoint and coin, ordered by outpoint.
@@ -245,6 +264,42 @@ pub struct PoolState {
     pub bytes: usize,
     /// Orphans waiting for a parent.
     pub orphans: usize,
+}
+
+/// One transaction of the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolEntry {
+    /// Its id.
+    pub txid: Txid,
+    /// Its id with witnesses.
+    pub wtxid: Wtxid,
+    /// Its weight, in weight units: four a virtual byte.
+    pub weight: u64,
+    /// What it pays.
+    pub fee: Amount,
+    /// The height of the best chain when it came.
+    pub height: u32,
+    /// Whether it, or one that it descends from, says that it may be replaced (BIP125).
+    pub replaceable: bool,
+    /// Those in the pool whose outputs it spends.
+    pub parents: Vec<Txid>,
+    /// Those in the pool that spend its outputs.
+    pub children: Vec<Txid>,
+    /// It and all in the pool that it descends from.
+    pub ancestors: PoolFamily,
+    /// It and all in the pool that descend from it.
+    pub descendants: PoolFamily,
+}
+
+/// Several transactions of the pool, summed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolFamily {
+    /// How many.
+    pub count: u64,
+    /// Their virtual bytes.
+    pub virtual_bytes: u64,
+    /// What they pay.
+    pub fee: Amount,
 }
 
 /// The network in a few numbers.

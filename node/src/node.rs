@@ -106,7 +106,9 @@ impl Node {
             | Question::Coins { .. }
             | Question::Submit { .. }
             | Question::SubmitBlock { .. } => self.ring.ledger.tell(ToLedger::Asked(asked)),
-            Question::Pool | Question::Pooled { .. } => self.ring.mempool.tell(ToMempool::Asked(asked)),
+            Question::Pool | Question::Pooled { .. } | Question::PoolEntries | Question::PoolCoin { .. } => {
+                self.ring.mempool.tell(ToMempool::Asked(asked));
+            }
             Question::Mine { .. } | Question::SetHashRate { .. } => self.ring.miner.tell(ToMiner::Asked(asked)),
             Question::Peers
             | Question::Dial { .. }

@@ -36,33 +36,52 @@ pub fn alone_in_containers() -> MutexGuard<'static, ()> {
     CONTAINERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A backend of real nodes as this machine has it.
+pub struct Stage {
+    backend: Backend,
+    /// Why there is none.
+    why: Option<String>,
+    required: bool,
+}
+
+impl Stage {
+    /// Looks for it. Where it is not there that is said of `what` would stand on it.
+    pub fn of(backend: Backend, what: &str) -> Self {
+        let (there, required) = match backend {
+            Backend::Container => (Engine::find().map(drop), "SCHISM_CONTAINERS_REQUIRED"),
+            _ => (Offer::of_this_kernel().map(drop), "SCHISM_PROCESSES_REQUIRED"),
+        };
+        let (why, required) = (there.err(), std::env::var_os(required).is_some());
+        if let Some(why) = &why {
+            let become_of = if required { "FAIL" } else { "are SKIPPED" };
+            eprintln!("{what} on the backend {backend} {become_of}: {why}");
+        }
+        Self { backend, why, required }
+    }
+
+    /// A trial on it: ignored where it is not there, and failed where it has to be.
+    pub fn trial(&self, name: &str, told: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+        let (why, in_containers) = (self.why.clone(), self.backend == Backend::Container);
+        let run = move || match why {
+            Some(why) => Err(why.into()),
+            None => {
+                let _alone = in_containers.then(alone_in_containers);
+                told()
+            }
+        };
+        let ignored = self.why.is_some() && !self.required;
+        Trial::test(name, run).with_kind(self.backend.to_string()).with_ignored_flag(ignored)
+    }
+}
+
 /// Every trial.
 pub fn trials() -> Vec<Trial> {
-    let processes = Offer::of_this_kernel().map(drop);
-    let containers = Engine::find().map(drop);
-    let on = |backend: Backend, there: Result<(), String>, required: &str| {
-        let required = std::env::var_os(required).is_some();
-        if let Err(why) = &there {
-            let what = if required { "FAIL" } else { "are SKIPPED" };
-            eprintln!("stories on the backend {backend} {what}: {why}");
-        }
+    let on = |backend: Backend| {
+        let stage = Stage::of(backend, "stories");
         let names = all(backend).into_iter().map(|(name, _)| name);
-        let trials = names.map(move |name| {
-            let (told, why) = (name.clone(), there.clone().err());
-            let run = move || match why {
-                Some(why) => Err(why.into()),
-                None => {
-                    let _alone = (backend == Backend::Container).then(alone_in_containers);
-                    tell::in_a_process(TRIAL, &told)
-                }
-            };
-            Trial::test(name, run).with_kind(backend.to_string()).with_ignored_flag(there.is_err() && !required)
-        });
-        trials.collect::<Vec<_>>()
+        names.map(move |name| stage.trial(&name.clone(), move || tell::in_a_process(TRIAL, &name)))
     };
-    let mut trials = on(Backend::Process, processes, "SCHISM_PROCESSES_REQUIRED");
-    trials.extend(on(Backend::Container, containers, "SCHISM_CONTAINERS_REQUIRED"));
-    trials
+    on(Backend::Process).chain(on(Backend::Container)).collect()
 }
 
 /// Does the trial this process was started for.

@@ -133,8 +133,8 @@ impl<B: Nodes> Nodes for Sabotaged<B> {
         self.nodes.whereabouts(node)
     }
 
-    fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String> {
-        self.nodes.upgrade(node, binary)
+    async fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String> {
+        self.nodes.upgrade(node, binary).await
     }
 
     async fn ask(&mut self, node: usize, question: Question) -> Option<Answer> {
@@ -159,6 +159,10 @@ impl<B: Nodes> Nodes for Sabotaged<B> {
 
     fn broken(&self) -> Option<String> {
         self.nodes.broken()
+    }
+
+    fn ended(&self) -> Vec<(usize, String)> {
+        self.nodes.ended()
     }
 
     fn link_counters(&self, from: usize, to: usize) -> LinkCounters {

@@ -107,6 +107,7 @@ fn only_who_lives_crashes_and_only_who_is_absent_joins() {
         role: crate::selector::Role::Full,
         region: None,
         peers: Some(some(Amount::All, Set::Rest)),
+        only: None,
     };
     let join = Fault::Join(join).resolve(&three, 1).expect("one is absent");
     assert_eq!(join.effects, [Effect::Join { node: 2, peers: Some(vec![0, 1]) }]);

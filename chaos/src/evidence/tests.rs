@@ -129,7 +129,7 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
     };
     let (by, second) = (Duration::from_secs(1), Length::Time(Duration::from_secs(1)));
     let (links, kind, actor) = (Links::Of(first()), CrashKind::Process, Actor::Ledger);
-    let join = Join { group: "new".into(), count: 1, role: Role::Full, region: None, peers: None };
+    let join = Join { group: "new".into(), count: 1, role: Role::Full, region: None, peers: None, only: None };
     let cuts = [
         Fault::Partition(Partition::Sides(vec![first()])),
         Fault::Cut { links: links.clone() },

@@ -106,8 +106,8 @@ pub trait Backend {
     /// Has a node be another build of this program from its next start on.
     ///
     /// # Errors
-    /// Why it cannot be.
-    fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String>;
+    /// Why it cannot be; it is what it was then.
+    async fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String>;
 
     /// Has a node follow other rules from its next start on.
     fn follow(&mut self, node: usize, rules: Arc<Rules>);
@@ -157,6 +157,9 @@ pub trait Backend {
 
     /// Why the cluster can no longer be believed, where something went wrong that nobody asked for.
     fn broken(&self) -> Option<String>;
+
+    /// Nodes that ended though nobody asked for it, and how, until [`Backend::crash`] takes note.
+    fn ended(&self) -> Vec<(usize, String)>;
 
     /// What a link has carried and held since the cluster began.
     fn link_counters(&self, from: usize, to: usize) -> LinkCounters;

@@ -168,7 +168,7 @@ impl Backend for Simulated {
         (draws::peer(self.simulation.settings().seed, node), index(node).address())
     }
 
-    fn upgrade(&mut self, _: usize, _: &Path) -> Result<(), String> {
+    async fn upgrade(&mut self, _: usize, _: &Path) -> Result<(), String> {
         Err("a simulation is one process of one build: use the process or container backend".to_owned())
     }
 
@@ -342,6 +342,11 @@ impl Backend for Simulated {
     /// A node that panics ends the simulation.
     fn broken(&self) -> Option<String> {
         None
+    }
+
+    /// The same.
+    fn ended(&self) -> Vec<(usize, String)> {
+        Vec::new()
     }
 
     fn frames(&self) -> u64 {

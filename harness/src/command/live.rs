@@ -1,7 +1,6 @@
 //! What can be said to a cluster that is up: each verb is one order, its answer a line or a table.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use bitcoin::consensus::encode::deserialize_hex;
 use clap::{Args, Subcommand};
@@ -109,7 +108,9 @@ pub(super) struct UpgradeArguments {
 pub(super) struct AddArguments {
     #[command(flatten)]
     which: Which,
-    /// Its hash rate, in hashes a second
+    /// Which of those there is room for, such as newcomer-1; the next one where nothing is said
+    node: Option<String>,
+    /// Its hash rate, in hashes a second of the cluster's clock
     #[arg(long, default_value_t = 0.0)]
     hash_rate: f64,
 }
@@ -151,10 +152,13 @@ fn closed(why: crate::live::door::Closed) -> miette::Report {
 
 #[allow(clippy::disallowed_methods, reason = "whoever watches looks once a second, and nothing says when to look")]
 pub(super) fn status(arguments: &StatusArguments, speech: Speech) -> miette::Result<i32> {
-    let State { name, backend, seed, .. } = arguments.which.cluster()?;
+    let State { name, backend, seed, nodes, .. } = arguments.which.cluster()?;
     loop {
         let value = arguments.which.tell(&Order::Status {})?;
-        let status: Status = serde_json::from_value(value).into_diagnostic()?;
+        let mut status: Status = serde_json::from_value(value).into_diagnostic()?;
+        for node in &mut status.nodes {
+            node.rpc = nodes.iter().find(|asked| asked.node == node.node).map(|asked| asked.rpc);
+        }
         if speech.json {
             println!("{}", json!(status));
         } else {
@@ -233,17 +237,12 @@ pub(super) fn upgrade(arguments: &UpgradeArguments, speech: Speech) -> miette::R
     };
     let binary =
         binary.canonicalize().into_diagnostic().wrap_err_with(|| format!("there is no {}", binary.display()))?;
-    // What is no build of this program would end the node, and the cluster with it.
-    let said = Command::new(&binary).arg("--version").stdin(Stdio::null()).output();
-    if !said.is_ok_and(|said| said.stdout.starts_with(b"schism ")) {
-        return Err(miette!(help = "nothing was changed", "{} is no build of schism", binary.display()));
-    }
     let order = Order::Upgrade { node: node.clone(), binary };
     arguments.node.which.said(&order, speech, |_| format!("{node} is the other build now"))
 }
 
 pub(super) fn add(arguments: &AddArguments, speech: Speech) -> miette::Result<i32> {
-    let order = Order::Add { hashes_per_second: arguments.hash_rate };
+    let order = Order::Add { node: arguments.node.clone(), hashes_per_second: arguments.hash_rate };
     arguments.which.said(&order, speech, |value| format!("{} is started", value["node"].as_str().unwrap_or_default()))
 }
 
@@ -295,7 +294,7 @@ fn table(status: &Status) -> String {
     let width = status.nodes.iter().map(|node| node.node.len()).max().unwrap_or(0).max(4);
     let plural = if status.tips == 1 { "tip" } else { "tips" };
     let mut page = format!(
-        "{:.1} s · height {} · {} {plural} · {} blocks mined\n\n{:<width$}  {:<11}  {:<6}  {:>6}  {:<8}  {:>5}  {:>7}  {:>5}  faults\n",
+        "{:.1} s · height {} · {} {plural} · {} blocks mined\n\n{:<width$}  {:<11}  {:<6}  {:>6}  {:<8}  {:>5}  {:>7}  {:>5}  {:<15}  faults\n",
         status.seconds,
         status.height,
         status.tips,
@@ -307,12 +306,13 @@ fn table(status: &Status) -> String {
         "tip",
         "peers",
         "mempool",
-        "mined"
+        "mined",
+        "rpc"
     );
     let said = |number: Option<String>| number.unwrap_or_else(|| "–".to_owned());
     for node in &status.nodes {
         page += &format!(
-            "{:<width$}  {:<11}  {:<6}  {:>6}  {:<8}  {:>5}  {:>7}  {:>5}  {}\n",
+            "{:<width$}  {:<11}  {:<6}  {:>6}  {:<8}  {:>5}  {:>7}  {:>5}  {:<15}  {}\n",
             node.node,
             node.role,
             node.state,
@@ -321,6 +321,7 @@ fn table(status: &Status) -> String {
             said(node.peers.map(|peers| peers.to_string())),
             said(node.mempool.map(|pool| pool.to_string())),
             node.mined,
+            said(node.rpc.map(|rpc| rpc.to_string())),
             node.faults.join(", "),
         );
     }

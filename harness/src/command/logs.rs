@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use serde::Deserialize;
 
 use super::live::Which;
+use crate::live::door::State;
 use crate::yaml::closest;
 
 #[derive(Debug, Args)]
@@ -26,7 +28,7 @@ pub(super) struct Arguments {
     /// In the order of time, each line with its node's name; without it node by node
     #[arg(long)]
     merge: bool,
-    /// Go on as more is logged
+    /// Go on as more is logged, until the cluster is down
     #[arg(short, long)]
     follow: bool,
 }
@@ -49,17 +51,34 @@ pub(super) fn logs(arguments: &Arguments) -> miette::Result<i32> {
     };
     let mut logs = open(&folder.join("logs"), &arguments.nodes)?;
     let several = logs.len() > 1;
+    let mut line = if arguments.follow { State::line(&folder) } else { None };
     loop {
-        if !tell(&mut logs, arguments.merge, several) || !arguments.follow {
+        // Asked before the logs are read, so that the last words are read after it.
+        let lives = match (&mut line, &arguments.run) {
+            (Some(line), _) => lives_on(line),
+            (None, Some(run)) if arguments.follow => goes_on(run),
+            (None, _) => false,
+        };
+        if !tell(&mut logs, arguments.merge, several) || !lives {
             return Ok(0);
         }
-        pause();
     }
 }
 
+/// Whether a run whose cluster nobody can be told anything goes on, after a while: the last thing it writes are its results.
 #[allow(clippy::disallowed_methods, reason = "files do not say when they grow")]
-fn pause() {
+fn goes_on(run: &Path) -> bool {
     std::thread::sleep(AGAIN);
+    !run.join("results.json").exists()
+}
+
+/// Whether the cluster at the other end still is, after a while: files do not say when they grow.
+fn lives_on(line: &mut UnixStream) -> bool {
+    let _ = line.set_read_timeout(Some(AGAIN));
+    let heard = line.read(&mut [0]);
+    heard.is_err_and(|error| {
+        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+    })
 }
 
 fn open(folder: &Path, nodes: &[String]) -> miette::Result<Vec<Log>> {

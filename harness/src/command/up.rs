@@ -109,9 +109,13 @@ pub(super) fn up(arguments: &UpArguments, speech: Speech) -> miette::Result<i32>
         println!("seed {} · {} · {} faults · {}", state.seed, state.backend, state.backend.fault_layer(), state.name);
     }
     let nodes = experiment.topology.plan(experiment.seed).nodes.len();
+    let asked = state.nodes.first().map(|first| format!("{} of {}", first.rpc, first.node));
+    let cookie = state.folder.join(rpc::COOKIE);
     let ready = move || {
         if !quiet {
             println!("{nodes} nodes are up; from another terminal: schism status, schism fault add, schism down");
+            let asked = asked.unwrap_or_default();
+            println!("JSON-RPC: http://{asked}, the others' in schism status; cookie: {}", cookie.display());
         }
         if detached {
             println!("{UP}");

@@ -316,7 +316,7 @@ impl Reader<'_> {
         });
         let peers = fields.optional("peers", |context, node| self.selector(context, node));
         fields.finish();
-        Some(Join { group: group?, count: count?, role: role?, region: region?, peers: peers? })
+        Some(Join { group: group?, count: count?, role: role?, region: region?, peers: peers?, only: None })
     }
 }
 

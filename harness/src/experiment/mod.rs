@@ -68,7 +68,7 @@ pub const NEWCOMERS: &str = "newcomer";
 
 /// So many nodes that join a live cluster when somebody asks for them.
 pub fn newcomers(count: u32) -> Join {
-    Join { group: NEWCOMERS.to_owned(), count, role: Role::Full, region: None, peers: None }
+    Join { group: NEWCOMERS.to_owned(), count, role: Role::Full, region: None, peers: None, only: None }
 }
 
 impl Experiment {

@@ -7,6 +7,7 @@
 //! {"id":3,"do":"heel","name":"split"}                             →  {"id":3,"error":"unknown variant `heel`, …"}
 //! ```
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use bitcoin::{BlockHash, Transaction, Txid};
@@ -117,6 +118,9 @@ pub enum Order {
     },
     /// Start a node that was not there before.
     Add {
+        /// Which of those there is room for; the first that is not there yet where nothing is said.
+        #[serde(default)]
+        node: Option<String>,
         /// Its hash rate; it does not mine where nothing is said.
         #[serde(default)]
         hashes_per_second: f64,
@@ -189,7 +193,7 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// What is in force.
     pub faults: Vec<FaultStatus>,
-    /// What checks have found: nothing, while all is well.
+    /// What checks have found, and nodes that ended by themselves: nothing, while all is well.
     pub found: Vec<String>,
 }
 
@@ -214,6 +218,9 @@ pub struct NodeStatus {
     pub mined: u32,
     /// Names of the faults that act on it, or on a link of its.
     pub faults: Vec<String>,
+    /// Where it is asked in Bitcoin Core's way, where it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpc: Option<SocketAddr>,
 }
 
 /// Under which identity and address a node is known.

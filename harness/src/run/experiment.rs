@@ -38,6 +38,8 @@ pub struct Play<'a, B> {
     pub(super) refuses: Refuses,
     /// Blocks mined and the greatest height when the schedule was last asked.
     pub(super) seen: Option<(u64, u32)>,
+    /// Nodes of a live cluster that ended by themselves, in words.
+    pub(super) ended: Vec<String>,
 }
 
 impl<'a, B: Backend> Play<'a, B> {
@@ -61,6 +63,7 @@ impl<'a, B: Backend> Play<'a, B> {
             seed,
             refuses: Box::new(|_| None),
             seen: None,
+            ended: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitcoin::OutPoint;
 use schism_chaos::effect::Resolved;
-use schism_chaos::fault::{CrashKind, Fault};
+use schism_chaos::fault::{CrashKind, Fault, Join};
 use schism_chaos::progress::Progress;
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Prove, Start, Step, Trigger};
@@ -72,6 +72,7 @@ impl<B: Backend> Play<'_, B> {
     /// When a node could not be started or the timeline not be written.
     pub async fn live(mut self, link_up: Duration, live: Live, refuses: Refuses) -> Result<Progress, Broken> {
         self.refuses = refuses;
+        self.run.cluster().outlast_nodes();
         let ended = self.obey_all(link_up, live).await;
         self.ended(ended).await
     }
@@ -109,6 +110,7 @@ impl<B: Backend> Play<'_, B> {
                 Orders::Awaited(next) => return Ok(next()),
                 Orders::Arriving(arriving) => arriving,
             };
+            self.bury().await?;
             self.do_what_is_due().await?;
             let wake = self.wake(self.run.now() + LOOK_UP);
             tokio::select! {
@@ -119,7 +121,23 @@ impl<B: Backend> Play<'_, B> {
         }
     }
 
+    /// Takes nodes that ended by themselves for crashed: they can be restarted as others can.
+    async fn bury(&mut self) -> Result<(), Broken> {
+        for (place, how) in self.run.cluster().ended() {
+            let name = self.run.cluster().plan().nodes[place].name.clone();
+            self.ended.push(format!("{name}: {how}"));
+            let crash = Fault::Crash { pick: just(&name), kind: CrashKind::Process };
+            match self.act("ended", &name, crash).await {
+                Err(Wrong::Broken(broken)) => return Err(broken),
+                Err(Wrong::Order(why)) => return Err(Broken::Backend(why)),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn obey(&mut self, order: Order) -> Result<Value, Wrong> {
+        self.bury().await?;
         match order {
             Order::Status {} => Ok(json!(self.status().await?)),
             Order::Whereabouts {} => Ok(json!(self.whereabouts())),
@@ -166,7 +184,7 @@ impl<B: Backend> Play<'_, B> {
                 self.act("remove", &node, Fault::Destroy { pick: just(&node) }).await
             }
             Order::Upgrade { node, binary } => self.upgrade(node, &binary).await,
-            Order::Add { hashes_per_second } => self.newcomer(hashes_per_second).await,
+            Order::Add { node, hashes_per_second } => self.newcomer(node, hashes_per_second).await,
             Order::Submit { node, transaction } => {
                 let txid = transaction.compute_txid();
                 self.answered(&node, Question::Submit { transaction }).await?;
@@ -182,6 +200,7 @@ impl<B: Backend> Play<'_, B> {
     /// Lets things happen until it is `until`, or until something is so: whether it is.
     async fn advance(&mut self, until: Duration, so: impl Fn(&Self) -> bool) -> Result<bool, Wrong> {
         loop {
+            self.bury().await?;
             self.do_what_is_due().await?;
             if so(self) {
                 return Ok(true);
@@ -287,25 +306,38 @@ impl<B: Backend> Play<'_, B> {
     async fn upgrade(&mut self, node: String, binary: &Path) -> Result<Value, Wrong> {
         self.expect(&node, &[State::Alive, State::Dead])?;
         let place = self.place(&node)?;
-        self.run.cluster().backend().upgrade(place, binary).map_err(Wrong::Order)?;
+        self.run.cluster().backend().upgrade(place, binary).await.map_err(Wrong::Order)?;
         self.restart(node, CrashKind::Process).await
     }
 
-    async fn newcomer(&mut self, hashes_per_second: f64) -> Result<Value, Wrong> {
+    async fn newcomer(&mut self, named: Option<String>, hashes_per_second: f64) -> Result<Value, Wrong> {
         if !(0.0..=1e18).contains(&hashes_per_second) {
             return Err(Wrong::Order("a hash rate is a number from 0 to 1e18".to_owned()));
         }
         let cluster = self.run.cluster();
-        let mut reserve = cluster.plan().nodes.iter().enumerate().filter(|(_, node)| node.group == NEWCOMERS);
-        let absent = reserve.find(|(place, _)| cluster.state(*place) == State::Absent);
-        let Some(name) = absent.map(|(_, node)| node.name.clone()) else {
-            let help = "say `--room` when the cluster is made";
-            return Err(Wrong::Order(format!("there is no room for another node: {help}")));
+        let nodes = cluster.plan().nodes.iter().enumerate();
+        let reserve = nodes.filter(|(_, node)| node.group == NEWCOMERS).map(|(place, node)| (place, node.name.clone()));
+        let reserve: Vec<(usize, String)> = reserve.collect();
+        let place = match named {
+            Some(name) => {
+                let place = self.place(&name)?;
+                if !reserve.iter().any(|(other, _)| *other == place) {
+                    return Err(Wrong::Order(format!("{name} is no newcomer: it was there from the start")));
+                }
+                self.expect(&name, &[State::Absent])?;
+                place
+            }
+            None => {
+                let absent = reserve.iter().find(|(place, _)| self.run.cluster().state(*place) == State::Absent);
+                let help = "say `--room` when the cluster is made";
+                absent.ok_or_else(|| Wrong::Order(format!("there is no room for another node: {help}")))?.0
+            }
         };
-        self.act("add", &name, Fault::Join(newcomers(1))).await?;
-        if hashes_per_second > 0.0 {
-            self.answered(&name, Question::SetHashRate { hashes_per_second }).await?;
-        }
+        let name = self.run.cluster().plan().nodes[place].name.clone();
+        // A rate is of the story's seconds, as a topology's is.
+        let rate = hashes_per_second / self.tempo.pace;
+        self.run.cluster().set_hash_rate(place, rate);
+        self.act("add", &name, Fault::Join(Join { only: Some(name.clone()), ..newcomers(1) })).await?;
         Ok(json!({ "node": name }))
     }
 

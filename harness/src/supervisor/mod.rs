@@ -2,11 +2,12 @@
 //! what it says. When the line to its harness ends it ends, and the node with it.
 //!
 //! - [`protocol`]: orders and words. [`serve`]: the loop that hears and says them. [`lines`]: their pieces.
-//! - [`life`]: the child process. [`disk`]: its store while it is dead. [`lease`]: for how long it stays unasked.
+//! - [`life`]: the child process; [`candidate`]: another build that it may be. [`disk`]: its store while it is dead. [`lease`]: for how long it stays unasked.
 //! - [`network`]: the links into the node: [`filter`] drops and counts, [`delay`] keeps frames back as each lane says.
 //! - [`probe`]: what links really do, measured between two supervisors.
 //! - [`netlink`]: how the kernel is told.
 
+pub mod candidate;
 pub mod delay;
 pub mod disk;
 pub mod filter;
@@ -23,7 +24,7 @@ mod tests;
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schism_chaos::fault::CrashKind;
@@ -189,12 +190,11 @@ impl<W: Write> Supervisor<W> {
                 self.network.silence(false)?;
                 self.synced = disk::block_file_bytes(&instructions.store);
                 self.store = Some(instructions.store.clone());
-                let mut program = self.program.clone();
-                if let (Some(other), Some(first)) = (instructions.program.take(), program.first_mut()) {
-                    *first = other.display().to_string();
-                }
+                let other = instructions.program.take();
+                let program = other.map_or_else(|| self.program.clone(), |other| self.node_of(&other));
                 self.life = Some(Life::begin(&program, &instructions)?);
             }
+            What::Examine { program } => candidate::examine(&self.node_of(&program), candidate::PATIENCE)?,
             What::Kill { kind } => return self.kill(kind),
             What::Freeze => {
                 self.life.as_mut().ok_or_else(dead)?.freeze()?;
@@ -230,6 +230,12 @@ impl<W: Write> Supervisor<W> {
             | What::Report => {}
         }
         Ok(Fruit::Nothing)
+    }
+
+    /// The command that is a node of another build.
+    fn node_of(&self, build: &Path) -> Vec<String> {
+        let words = self.program.iter().skip(1).cloned();
+        std::iter::once(build.display().to_string()).chain(words).collect()
     }
 
     fn kill(&mut self, kind: CrashKind) -> io::Result<Fruit> {

@@ -60,6 +60,11 @@ pub enum What {
     },
     /// Start the node.
     Start(Box<Instructions>),
+    /// Say whether a program is a build of this one that speaks [`VERSION`]: a node may be it from its next start on.
+    Examine {
+        /// Its file, as the supervisor sees it.
+        program: PathBuf,
+    },
     /// End the node as this kind of crash would.
     Kill {
         /// Which.

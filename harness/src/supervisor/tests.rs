@@ -1,5 +1,6 @@
 //! A supervisor by itself, with children that are no nodes: `cat` says again what it is told.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -118,6 +119,39 @@ fn a_killed_child_is_gone_when_that_is_said_and_can_be_started_again() {
         assert!(supervisor.life().is_none());
     }
     assert!(ear.words().iter().all(|word| matches!(word, Word::Done { .. })));
+}
+
+#[test]
+fn only_a_build_that_speaks_this_version_may_be_the_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut supervisor, ear) = greeted(&["cat", "node"]);
+    order(&mut supervisor, start(folder.path()));
+    ear.words();
+    let node = supervisor.life().expect("it runs").process();
+    let script = |name: &str, says: &str| {
+        let (path, text) = (folder.path().join(name), format!("#!/bin/sh\n[ \"$*\" = 'node --protocol' ] && {says}\n"));
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    let mut refused = |program: std::path::PathBuf| {
+        order(&mut supervisor, What::Examine { program });
+        match &ear.words()[..] {
+            [Word::Done { .. }] => None,
+            [Word::Refused { id: 1, why }] => Some(why.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused(script("same", &format!("echo {}", candidate::answer()))), None);
+    let other = refused(script("other", &format!("echo {}", candidate::answer().replace(char::is_numeric, "1"))));
+    assert!(other.is_some_and(|why| why.contains("speaks version 1 ")));
+    for program in [script("silent", "true"), script("talker", "echo 5"), "/bin/true".into(), "/no/such".into()] {
+        let why = refused(program.clone()).unwrap_or_default();
+        assert!(why.contains("no build of schism"), "{}: {why}", program.display());
+    }
+    assert_eq!(supervisor.life().map(|life| life.process()), Some(node));
+    let waits = [script("waits", "exec sleep 1000").display().to_string(), "node".to_owned()];
+    assert!(candidate::examine(&waits, Duration::from_millis(10)).is_err());
 }
 
 #[test]

@@ -215,6 +215,10 @@ impl Mempool {
                 let hex = entry.map(|entry| serialize_hex(entry.entrant.transaction.as_ref()));
                 Answer::Pooled { hex, fee: entry.map_or(Amount::ZERO, |entry| entry.entrant.fee) }
             }
+            Question::PoolEntries => Answer::PoolEntries { entries: pool.told() },
+            Question::PoolCoin { outpoint } => {
+                Answer::PoolCoin { spent: pool.spender(outpoint).is_some(), made: pool.coin(outpoint) }
+            }
             other => Answer::Refused { reason: format!("the pool cannot answer {other:?}") },
         }
     }

@@ -249,6 +249,7 @@ impl Lobby {
             bytes: tx.total_size(),
             signature_operations: block::signature_operations(tx),
             spendable_from: matured.max().unwrap_or(0),
+            height: self.next.height.saturating_sub(1),
             transaction: tx.clone(),
         };
         let plan = self.pool.plan(&entrant, returning)?;

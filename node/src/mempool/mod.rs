@@ -4,7 +4,7 @@
 //!   [`rate`]: what they pay.
 //! - [`lobby`]: the pool with what surrounds it, which judges candidates and by [`follow`] keeps up with the tip;
 //!   [`orphans`], [`recent`].
-//! - [`select`]: the transactions of a template.
+//! - [`select`]: the transactions of a template. [`told`]: what the door is told of each.
 //! - [`reconstruct`], [`compact`]: blocks told compactly.
 
 pub mod actor;
@@ -18,6 +18,7 @@ pub mod rate;
 pub mod recent;
 pub mod reconstruct;
 pub mod select;
+pub mod told;
 
 #[cfg(test)]
 mod tests;

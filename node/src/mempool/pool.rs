@@ -69,6 +69,8 @@ pub struct Entrant {
     pub signature_operations: usize,
     /// The first height at which every coin it spends has matured.
     pub spendable_from: u32,
+    /// The height of the best chain when it came.
+    pub height: u32,
 }
 
 /// A transaction in the pool.

@@ -24,7 +24,9 @@ pub struct Attached {
 pub struct Ears {
     /// Hears events.
     pub event: Box<dyn Fn(Event) + Send + Sync>,
-    /// Hears what nobody asked for: that the node or its supervisor ended.
+    /// Hears that the node ended by itself, and how.
+    pub ended: Box<dyn Fn(String) + Send + Sync>,
+    /// Hears what nobody asked for: that its supervisor ended, or spoke in riddles.
     pub trouble: Box<dyn Fn(String) + Send + Sync>,
 }
 
@@ -75,7 +77,7 @@ impl Line {
             Ok(Word::Done { id, with }) => self.answer(id, Ok(with)),
             Ok(Word::Refused { id: 0, why }) => trouble(why),
             Ok(Word::Refused { id, why }) => self.answer(id, Err(why)),
-            Ok(Word::Ended { how }) => trouble(format!("the node ended by itself ({how})")),
+            Ok(Word::Ended { how }) => (self.ears.ended)(how),
             Ok(Word::Synced { .. }) => {}
             Err(error) => trouble(format!("its supervisor speaks in riddles: {error}")),
         }

@@ -75,6 +75,8 @@ pub struct Real<S> {
     dark: BTreeSet<usize>,
     asked: Vec<Asked>,
     trouble: Arc<Mutex<Option<String>>>,
+    /// Nodes that ended by themselves, and how, of which nobody has taken note.
+    ended: Arc<Mutex<BTreeMap<usize, String>>>,
 }
 
 /// An order under way.
@@ -100,6 +102,7 @@ impl<S: Site> Real<S> {
             dark: BTreeSet::new(),
             asked: Vec::new(),
             trouble: Arc::default(),
+            ended: Arc::default(),
         }
     }
 
@@ -194,7 +197,12 @@ impl<S: Site> Real<S> {
     fn ears(&self, node: usize, name: &str) -> Ears {
         let (inbox, began, pace) = (self.inbox.clone(), self.began, self.settings.pace);
         let (trouble, nobody, name) = (self.trouble.clone(), self.inbox.clone(), name.to_owned());
+        let (ended, too) = (self.ended.clone(), self.inbox.clone());
         Ears {
+            ended: Box::new(move |how| {
+                ended.lock().unwrap_or_else(PoisonError::into_inner).insert(node, how);
+                too.interrupt();
+            }),
             event: Box::new(move |event| inbox.put(Heard { at: began.elapsed().div_f64(pace), node, event })),
             trouble: Box::new(move |what| {
                 let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
@@ -262,6 +270,11 @@ impl<S: Site> Real<S> {
     /// What went wrong first.
     fn trouble(&self) -> MutexGuard<'_, Option<String>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nodes that ended by themselves, of which nobody has taken note.
+    fn ended_by_themselves(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells every supervisor of the links that have changed.

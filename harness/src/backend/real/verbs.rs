@@ -40,8 +40,11 @@ impl<S: Site> Backend for Real<S> {
         (self.peer(node), listening.parse().expect("this is an address"))
     }
 
-    fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String> {
+    async fn upgrade(&mut self, node: usize, binary: &Path) -> Result<(), String> {
         let program = self.site.bring(&self.hosts[node].place.name, binary)?;
+        let examined = self.give(node, What::Examine { program: program.clone() })?;
+        let unchanged = |why| format!("{} was not taken, and nothing was changed: {why}", binary.display());
+        self.fruit(node, examined).await.map_err(unchanged)?;
         self.hosts[node].program = Some(program);
         Ok(())
     }
@@ -89,6 +92,9 @@ impl<S: Site> Backend for Real<S> {
             }
         }
         self.hosts[node].end_life();
+        if self.ended_by_themselves().remove(&node).is_some() {
+            return Lost::default();
+        }
         let outcome = match self.give(node, What::Kill { kind }) {
             Ok(outcome) => self.fruit(node, outcome).await,
             Err(why) => Err(why),
@@ -96,6 +102,8 @@ impl<S: Site> Backend for Real<S> {
         match outcome {
             Ok(Fruit::Lost(writes)) => Lost { writes },
             Ok(_) => Lost::default(),
+            // It ended by itself just before.
+            Err(_) if self.ended_by_themselves().remove(&node).is_some() => Lost::default(),
             Err(why) => {
                 self.note(why);
                 Lost::default()
@@ -140,7 +148,12 @@ impl<S: Site> Backend for Real<S> {
     async fn settle(&mut self) -> Result<(), String> {
         self.relink()?;
         for asked in std::mem::take(&mut self.asked) {
-            self.fruit(asked.node, asked.outcome).await?;
+            if let Err(why) = self.fruit(asked.node, asked.outcome).await {
+                // Who has ended obeys nobody. That it did is told by itself.
+                if !self.ended_by_themselves().contains_key(&asked.node) {
+                    return Err(why);
+                }
+            }
             self.hosts[asked.node].counters.withheld += u64::from(asked.freeze);
         }
         self.broken().map_or(Ok(()), Err)
@@ -190,6 +203,10 @@ impl<S: Site> Backend for Real<S> {
 
     fn broken(&self) -> Option<String> {
         self.trouble().clone()
+    }
+
+    fn ended(&self) -> Vec<(usize, String)> {
+        self.ended_by_themselves().iter().map(|(node, how)| (*node, how.clone())).collect()
     }
 
     fn set_usual_link(&mut self, link: Link) {

@@ -23,6 +23,8 @@ use super::{methods, metrics};
 pub(super) const USER: &str = "__cookie__";
 /// Bytes of a request at most: a block in hex, twice over.
 const LONGEST: usize = 16 << 20;
+/// What JSON is. With more than that after it some clients take the page for another kind.
+const JSON: &str = "application/json";
 /// Connections of one node at once, and calls of one batch.
 const MOST: u32 = 128;
 
@@ -98,29 +100,76 @@ where
         return Ok(page(413, "text/plain", "that is too long\n".to_owned()));
     };
     head.headers.remove("content-length");
-    head.headers.insert("content-type", "application/json".parse().expect("this is a header"));
-    let request = HttpRequest::from_parts(head, HttpBody::from(modern(body.to_bytes().to_vec())));
-    Ok(rpc
-        .call(request)
-        .await
-        .unwrap_or_else(|_| page(500, "text/plain", "the request could not be served\n".to_owned())))
+    head.headers.insert("content-type", JSON.parse().expect("this is a header"));
+    let (calls, dialects) = modern(body.to_bytes().to_vec());
+    let Ok(answer) = rpc.call(HttpRequest::from_parts(head, HttpBody::from(calls))).await else {
+        return Ok(page(500, "text/plain", "the request could not be served\n".to_owned()));
+    };
+    let status = answer.status().as_u16();
+    let Ok(body) = answer.into_body().collect().await else {
+        return Ok(page(500, "text/plain", "the answer could not be read\n".to_owned()));
+    };
+    let body = body.to_bytes();
+    let Ok(answers) = serde_json::from_slice(&body) else {
+        return Ok(page(status, "text/plain", String::from_utf8_lossy(&body).into_owned()));
+    };
+    Ok(match worded(answers, &dialects) {
+        Some(answers) => page(status, JSON, answers.to_string()),
+        None => page(204, JSON, String::new()),
+    })
 }
 
-/// A call as JSON-RPC 2.0 has it: Core's own tools speak an older dialect, whose answers differ in nothing they read.
-fn modern(body: Vec<u8>) -> Vec<u8> {
-    let Ok(mut calls) = serde_json::from_slice::<Value>(&body) else { return body };
+/// How the answer to a call is worded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// As Core has always answered: result, error and id, whichever of the first two is null.
+    Old,
+    /// As JSON-RPC 2.0 says: either a result or an error.
+    New,
+    /// Not at all: a call of 2.0 that has no id.
+    Silent,
+}
+
+/// Calls as JSON-RPC 2.0 has them, and how each is to be answered: Core's own tools speak an older dialect.
+fn modern(body: Vec<u8>) -> (Vec<u8>, Vec<Dialect>) {
+    let Ok(mut calls) = serde_json::from_slice::<Value>(&body) else { return (body, Vec::new()) };
     let each = |call: &mut Value| {
-        if let Value::Object(call) = call {
-            call.remove("version");
-            call.insert("jsonrpc".to_owned(), json!("2.0"));
-            call.entry("id").or_insert(Value::Null);
+        let Value::Object(call) = call else { return Dialect::New };
+        let dialect = match (call.get("jsonrpc"), call.contains_key("id")) {
+            (Some(version), true) if version == "2.0" => Dialect::New,
+            (Some(version), false) if version == "2.0" => Dialect::Silent,
+            _ => Dialect::Old,
+        };
+        call.remove("version");
+        call.insert("jsonrpc".to_owned(), json!("2.0"));
+        call.entry("id").or_insert(Value::Null);
+        dialect
+    };
+    let dialects = match &mut calls {
+        Value::Array(calls) => calls.iter_mut().map(each).collect(),
+        call => vec![each(call)],
+    };
+    (serde_json::to_vec(&calls).unwrap_or(body), dialects)
+}
+
+/// Answers of JSON-RPC 2.0, which come in the calls' order, each in the dialect of its call; nothing where none is due.
+fn worded(answers: Value, dialects: &[Dialect]) -> Option<Value> {
+    let each = |(mut answer, dialect): (Value, &Dialect)| match dialect {
+        Dialect::New => Some(answer),
+        Dialect::Silent => None,
+        Dialect::Old => {
+            let [result, error, id] = ["result", "error", "id"].map(|key| answer[key].take());
+            Some(json!({ "result": result, "error": error, "id": id }))
         }
     };
-    match &mut calls {
-        Value::Array(calls) => calls.iter_mut().for_each(each),
-        call => each(call),
+    match answers {
+        Value::Array(answers) => {
+            let worded: Vec<Value> = answers.into_iter().zip(dialects).filter_map(each).collect();
+            (!worded.is_empty()).then(|| worded.into())
+        }
+        // To one call, or to a batch that could not be heard.
+        answer => each((answer, dialects.first().unwrap_or(&Dialect::New))),
     }
-    serde_json::to_vec(&calls).unwrap_or(body)
 }
 
 fn page(status: u16, kind: &str, text: String) -> HttpResponse {

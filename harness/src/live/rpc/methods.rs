@@ -9,8 +9,9 @@ use jsonrpsee::core::RegisterMethodError;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use schism_chaos::fault::CrashKind;
 use schism_node::bounds::POOL_BYTES;
+use schism_node::chain::Coin;
 use schism_node::control::{Answer, LedgerState, PeersState, PoolState, Question};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::desk::{Desk, Said, code, riddle, wrong};
 use super::shapes::{self, NETWORK, coins};
@@ -26,39 +27,67 @@ const CORE: u32 = 250_000;
 pub(super) fn all(desk: Arc<Desk>) -> Result<RpcModule<Desk>, RegisterMethodError> {
     let mut module = RpcModule::from_arc(desk);
     macro_rules! methods {
-        ($($name:literal => $method:ident,)*) => {
-            $(module.register_async_method($name, |params, desk, _| async move { $method(params, &desk).await })?;)*
+        ($($name:literal ($($argument:literal),*) => $method:ident,)*) => {
+            $(module.register_async_method($name, |params, desk, _| async move {
+                $method(in_sequence(params, &[$($argument),*])?, &desk).await
+            })?;)*
             module.register_method("help", |_, _, _| [$($name),*].join("\n"))?;
         };
     }
+    // Each with the names of its arguments, in their sequence. What a lab has no use for, as limits of fees, is not heeded.
     methods! {
-        "getblockchaininfo" => get_blockchain_info,
-        "getblockcount" => get_block_count,
-        "getbestblockhash" => get_best_block_hash,
-        "getblockhash" => get_block_hash,
-        "getblockheader" => get_block_header,
-        "getblock" => get_block,
-        "getchaintips" => get_chain_tips,
-        "getdifficulty" => get_difficulty,
-        "getpeerinfo" => get_peer_info,
-        "getconnectioncount" => get_connection_count,
-        "getnetworkinfo" => get_network_info,
-        "getmempoolinfo" => get_mempool_info,
-        "getrawmempool" => get_raw_mempool,
-        "getrawtransaction" => get_raw_transaction,
-        "gettxout" => get_tx_out,
-        "gettxoutsetinfo" => get_tx_out_set_info,
-        "sendrawtransaction" => send_raw_transaction,
-        "submitblock" => submit_block,
-        "generatetoaddress" => generate_to_address,
-        "addnode" => add_node,
-        "disconnectnode" => disconnect_node,
-        "setban" => set_ban,
-        "listbanned" => list_banned,
-        "setnetworkactive" => set_network_active,
-        "stop" => stop,
+        "getblockchaininfo" () => get_blockchain_info,
+        "getblockcount" () => get_block_count,
+        "getbestblockhash" () => get_best_block_hash,
+        "getblockhash" ("height") => get_block_hash,
+        "getblockheader" ("blockhash", "verbose") => get_block_header,
+        "getblock" ("blockhash", "verbosity|verbose") => get_block,
+        "getchaintips" () => get_chain_tips,
+        "getdifficulty" () => get_difficulty,
+        "getpeerinfo" () => get_peer_info,
+        "getconnectioncount" () => get_connection_count,
+        "getnetworkinfo" () => get_network_info,
+        "getmempoolinfo" () => get_mempool_info,
+        "getrawmempool" ("verbose") => get_raw_mempool,
+        "getrawtransaction" ("txid", "verbosity|verbose") => get_raw_transaction,
+        "gettxout" ("txid", "n", "include_mempool") => get_tx_out,
+        "gettxoutsetinfo" () => get_tx_out_set_info,
+        "sendrawtransaction" ("hexstring", "maxfeerate", "maxburnamount") => send_raw_transaction,
+        "submitblock" ("hexdata", "dummy") => submit_block,
+        "generatetoaddress" ("nblocks", "address", "maxtries") => generate_to_address,
+        "addnode" ("node", "command") => add_node,
+        "disconnectnode" ("address") => disconnect_node,
+        "setban" ("subnet", "command", "bantime", "absolute") => set_ban,
+        "listbanned" () => list_banned,
+        "setnetworkactive" ("state") => set_network_active,
+        "stop" () => stop,
     }
     Ok(module)
+}
+
+/// Arguments in their sequence where they were said by these names, `a|b` where one has two; those under `args` come first.
+fn in_sequence(params: Params<'static>, names: &[&str]) -> Result<Params<'static>, ErrorObjectOwned> {
+    if !params.is_object() {
+        return Ok(params);
+    }
+    let mut said: Map<String, Value> = params.parse()?;
+    let mut sequence: Vec<Value> = match said.remove("args") {
+        Some(first) => serde_json::from_value(first).map_err(|_| wrong(code::PARAMETER, "args is a list"))?,
+        None => Vec::new(),
+    };
+    for (place, name) in names.iter().enumerate() {
+        let Some((name, value)) = name.split('|').find_map(|name| said.remove_entry(name)) else { continue };
+        if place < sequence.len() {
+            let why = format!("Parameter {name} specified twice both as positional and named argument");
+            return Err(wrong(code::PARAMETER, why));
+        }
+        sequence.resize(place, Value::Null);
+        sequence.push(value);
+    }
+    match said.keys().next() {
+        Some(unknown) => Err(wrong(code::PARAMETER, format!("Unknown named parameter {unknown}"))),
+        None => Ok(Params::new(Some(&Value::from(sequence).to_string())).into_owned()),
+    }
 }
 
 async fn get_blockchain_info(_: Params<'static>, desk: &Desk) -> Said {
@@ -189,10 +218,13 @@ async fn get_mempool_info(_: Params<'static>, desk: &Desk) -> Said {
 }
 
 async fn get_raw_mempool(params: Params<'static>, desk: &Desk) -> Said {
-    if params.sequence().optional_next::<bool>()? == Some(true) {
-        return Err(wrong(code::PARAMETER, "only ids are told: verbose is false"));
+    if params.sequence().optional_next::<bool>()? != Some(true) {
+        return Ok(json!(pool(desk).await?.transactions));
     }
-    Ok(json!(pool(desk).await?.transactions))
+    match desk.ask(Question::PoolEntries).await? {
+        Answer::PoolEntries { entries } => Ok(shapes::pool(&entries)),
+        other => Err(riddle(&other)),
+    }
 }
 
 async fn get_raw_transaction(params: Params<'static>, desk: &Desk) -> Said {
@@ -213,17 +245,20 @@ async fn get_raw_transaction(params: Params<'static>, desk: &Desk) -> Said {
 async fn get_tx_out(params: Params<'static>, desk: &Desk) -> Said {
     let mut params = params.sequence();
     let (txid, vout): (Txid, u32) = (params.next()?, params.next()?);
-    // What the pool spends or makes is not looked at: the answer is the chain's.
-    let _include_mempool: Option<bool> = params.optional_next()?;
+    let include_mempool = params.optional_next::<bool>()?.unwrap_or(true);
+    let outpoint = OutPoint::new(txid, vout);
+    // The pool first: what a block confirms meanwhile is on the chain then.
+    let (spent, made) = if include_mempool { pool_coin(desk, outpoint).await? } else { (false, None) };
     let ledger = desk.ledger().await?;
-    let coin = match desk.ask(Question::Coin { outpoint: OutPoint::new(txid, vout) }).await? {
-        Answer::Coin { coin } => coin,
+    let on_chain = match desk.ask(Question::Coin { outpoint }).await? {
+        Answer::Coin { coin } => coin.map(|coin| (ledger.tip.height.saturating_sub(coin.height) + 1, coin)),
         other => return Err(riddle(&other)),
     };
-    Ok(coin.map_or(Value::Null, |coin| {
+    let coin = on_chain.or(made.map(|coin| (0, coin))).filter(|_| !spent);
+    Ok(coin.map_or(Value::Null, |(confirmations, coin)| {
         json!({
             "bestblock": ledger.tip.hash,
-            "confirmations": ledger.tip.height.saturating_sub(coin.height) + 1,
+            "confirmations": confirmations,
             "value": coins(coin.value),
             "scriptPubKey": shapes::script(&coin.script),
             "coinbase": coin.coinbase,
@@ -284,6 +319,13 @@ async fn disconnect_node(params: Params<'static>, desk: &Desk) -> Said {
 async fn set_ban(params: Params<'static>, desk: &Desk) -> Said {
     let mut params = params.sequence();
     let (node, command): (String, String) = (params.next()?, params.next()?);
+    let (seconds, absolute): (Option<u64>, Option<bool>) = (params.optional_next()?, params.optional_next()?);
+    if seconds.is_some_and(|seconds| seconds > 0) || absolute == Some(true) {
+        return Err(wrong(
+            code::PARAMETER,
+            "a ban has no term here: leave out bantime, and lift it with setban remove",
+        ));
+    }
     let peer = find(desk, &node).await?.peer;
     match command.as_str() {
         "add" => done(desk.ask(Question::Ban { peer }).await),
@@ -345,6 +387,14 @@ async fn leaves(desk: &Desk) -> Result<Vec<schism_node::control::ChainTip>, Erro
 async fn pool(desk: &Desk) -> Result<PoolState, ErrorObjectOwned> {
     match desk.ask(Question::Pool).await? {
         Answer::Pool(pool) => Ok(pool),
+        other => Err(riddle(&other)),
+    }
+}
+
+/// Whether the pool spends a coin, and what it is where the pool makes it.
+async fn pool_coin(desk: &Desk, outpoint: OutPoint) -> Result<(bool, Option<Coin>), ErrorObjectOwned> {
+    match desk.ask(Question::PoolCoin { outpoint }).await? {
+        Answer::PoolCoin { spent, made } => Ok((spent, made)),
         other => Err(riddle(&other)),
     }
 }

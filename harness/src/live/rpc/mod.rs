@@ -76,12 +76,10 @@ fn write_cookie(path: &PathBuf) -> io::Result<String> {
     Ok(password)
 }
 
-/// JSON, which is YAML.
+/// JSON, which is YAML. Each figure says itself whose it is.
 fn scrape_file(addresses: &[Address]) -> String {
-    let targets: Vec<_> = addresses
-        .iter()
-        .map(|Address { node, rpc }| serde_json::json!({ "targets": [rpc.to_string()], "labels": { "node": node } }))
-        .collect();
-    let file = serde_json::json!({ "scrape_configs": [{ "job_name": "schism", "static_configs": targets }] });
+    let targets: Vec<String> = addresses.iter().map(|address| address.rpc.to_string()).collect();
+    let all = serde_json::json!([{ "targets": targets }]);
+    let file = serde_json::json!({ "scrape_configs": [{ "job_name": "schism", "static_configs": all }] });
     format!("# For Prometheus: prometheus --config.file={SCRAPE}\n{file:#}\n")
 }

@@ -2,8 +2,8 @@
 
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::{Address, Amount, Block, Network, Script, Transaction};
-use schism_node::control::{ChainTip, HeaderState, PeersState, TipStatus};
-use serde_json::{Value, json};
+use schism_node::control::{ChainTip, HeaderState, PeersState, PoolEntry, TipStatus};
+use serde_json::{Map, Value, json};
 
 /// Labs have no network of their own in Core's sense; their addresses are regtest's.
 pub(super) const NETWORK: Network = Network::Regtest;
@@ -78,6 +78,34 @@ pub(super) fn transaction(one: &Transaction) -> Value {
             .collect::<Value>(),
         "hex": serialize_hex(one),
     })
+}
+
+/// What the pool holds, by id. When each came is not known, nor who has heard of it.
+pub(super) fn pool(entries: &[PoolEntry]) -> Value {
+    let each = |entry: &PoolEntry| {
+        let (ancestors, descendants) = (&entry.ancestors, &entry.descendants);
+        let shape = json!({
+            "vsize": entry.weight.div_ceil(4),
+            "weight": entry.weight,
+            "height": entry.height,
+            "descendantcount": descendants.count,
+            "descendantsize": descendants.virtual_bytes,
+            "ancestorcount": ancestors.count,
+            "ancestorsize": ancestors.virtual_bytes,
+            "wtxid": entry.wtxid,
+            "fees": {
+                "base": coins(entry.fee),
+                "modified": coins(entry.fee),
+                "ancestor": coins(ancestors.fee),
+                "descendant": coins(descendants.fee),
+            },
+            "depends": entry.parents,
+            "spentby": entry.children,
+            "bip125-replaceable": entry.replaceable,
+        });
+        (entry.txid.to_string(), shape)
+    };
+    Value::Object(entries.iter().map(each).collect::<Map<_, _>>())
 }
 
 /// Who may spend an output.

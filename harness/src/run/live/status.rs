@@ -33,8 +33,10 @@ impl<B: Backend> Play<'_, B> {
                 mempool: node.pool.as_ref().filter(|_| answers).map(|pool| pool.transactions.len()),
                 mined: node.mined,
                 faults: acting.map(|(step, _)| step.name.clone()).collect(),
+                rpc: None, // known to who serves it
             }
         });
+        let findings = run.findings().iter().map(|finding| format!("{}: {}", finding.check, finding.what));
         Ok(Status {
             seconds: run.now().as_secs_f64(),
             height: run.best_height(),
@@ -42,7 +44,7 @@ impl<B: Backend> Play<'_, B> {
             tips: tips(self),
             nodes: nodes.collect(),
             faults,
-            found: run.findings().iter().map(|finding| format!("{}: {}", finding.check, finding.what)).collect(),
+            found: findings.chain(self.ended.iter().cloned()).collect(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::lobby::{block, change};
 use super::orphans::peer;
 use super::purse::{Inline, Purse, outpoint, output, unsigned};
 use crate::chain::{Rules, Upgrade, header};
-use crate::control::{Answer, Asked, Event, Question};
+use crate::control::{Answer, Asked, Event, PoolFamily, Question};
 use crate::mempool::Mempool;
 use crate::mempool::actor::Parts;
 use crate::messages::{Announced, Source, Template, ToLedger, ToMempool, ToMiner, ToNetwork, Verdict, Want};
@@ -57,6 +57,12 @@ impl Scene {
         let transaction = transaction.clone();
         self.tell(ToMempool::Candidate { transaction, coins, source, answer: Some(answer) }).await;
         answered.await.expect("a candidate's answer is sent before anything else is judged")
+    }
+
+    async fn ask(&self, question: Question) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.tell(ToMempool::Asked(Asked { question, answer })).await;
+        answered.await.expect("a question is answered at once")
     }
 
     fn pay(&self, coin: u8, fee: u64) -> Arc<Transaction> {
@@ -110,6 +116,35 @@ fn every_candidate_of_a_peer_gets_exactly_one_verdict() {
         }
         let happened = scene.around.events();
         assert!(matches!(happened.as_slice(), [Event::TransactionAccepted { .. }, Event::TransactionRefused { .. }]));
+    });
+}
+
+#[test]
+fn the_door_is_told_what_is_pooled_and_which_coins_that_makes_and_spends() {
+    run(async {
+        let scene = Scene::new().await;
+        let parent = scene.pay(1, 1_000);
+        let child = scene.purse.pay(&[(output(&parent, 0), VALUE - 1_000)], &[VALUE - 3_000], None);
+        scene.candidate(&parent, true, Source::Own).await;
+        scene.candidate(&child, false, Source::Own).await;
+        let Answer::PoolEntries { entries } = scene.ask(Question::PoolEntries).await else { panic!("it holds two") };
+        let of = |tx: &Transaction| entries.iter().find(|entry| entry.txid == tx.compute_txid()).expect("it is pooled");
+        let (first, second) = (of(&parent), of(&child));
+        assert_eq!((entries.len(), first.fee.to_sat(), first.height), (2, 1_000, 20));
+        assert_eq!((&first.parents, &second.parents), (&vec![], &vec![first.txid]));
+        assert_eq!((&first.children, &second.children), (&vec![second.txid], &vec![]));
+        let family = |family: PoolFamily| (family.count, family.fee.to_sat());
+        assert_eq!((family(first.ancestors), family(first.descendants)), ((1, 1_000), (2, 3_000)));
+        assert_eq!((family(second.ancestors), family(second.descendants)), ((2, 3_000), (1, 2_000)));
+        assert_eq!(second.ancestors.virtual_bytes, (parent.vsize() + child.vsize()) as u64);
+        for (coin, is_spent, is_made) in
+            [(outpoint(1), true, false), (output(&parent, 0), true, true), (output(&child, 0), false, true)]
+        {
+            let Answer::PoolCoin { spent, made } = scene.ask(Question::PoolCoin { outpoint: coin }).await else {
+                panic!("it knows of its coins")
+            };
+            assert_eq!((spent, made.is_some()), (is_spent, is_made), "{coin}");
+        }
     });
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn entrant(from: &[OutPoint], outputs: u32, fee: u64) -> Entrant {
         bytes: transaction.total_size(),
         signature_operations: 1,
         spendable_from: 0,
+        height: 0,
         transaction: Arc::new(transaction),
     }
 }
