@@ -7,6 +7,7 @@ mod leaks;
 mod panics;
 mod sabotage;
 mod told;
+mod watch;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,7 +54,7 @@ pub fn trials() -> Vec<Trial> {
                 Some(why) => Err(why.into()),
                 None => {
                     let _alone = (backend == Backend::Container).then(alone_in_containers);
-                    tell::in_a_process(TRIAL, &told)
+                    tell::what_a_process_says(TRIAL, &told).map(|said| leaks::add_up(&said))
                 }
             };
             Trial::test(name, run).with_kind(backend.to_string()).with_ignored_flag(there.is_err() && !required)
@@ -62,6 +63,7 @@ pub fn trials() -> Vec<Trial> {
     };
     let mut trials = on(Backend::Process, processes, "SCHISM_PROCESSES_REQUIRED");
     trials.extend(on(Backend::Container, containers, "SCHISM_CONTAINERS_REQUIRED"));
+    trials.extend(clean::without_an_engine());
     trials
 }
 
