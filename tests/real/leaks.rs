@@ -49,7 +49,10 @@ const NO_ROOM: &str = "64k";
 const NODES: usize = 4;
 /// In the names of their containers, and in no other that is made only to try the engine.
 const NODE: &str = "-miner-";
-/// What a trial says last of its runs that left nothing.
+/// After how long a command was gone that was ended; nothing: it does not count.
+type Gone = Option<Duration>;
+
+/// What a trial says last: of how many runs nothing was left, of how many, and after how many milliseconds at most.
 const COUNTED: &str = "nothing left: ";
 
 /// Where a run is when it is ended.
@@ -208,27 +211,30 @@ fn trials_at(place: Place, runs: usize) -> Vec<Named> {
 }
 
 /// Ends so many, and says of how many nothing was left.
-fn count(place: Place, times: usize, end: impl Fn() -> Result<bool, Failed>) -> Result<(), Failed> {
-    let ended = (0..times).map(|_| end()).collect::<Result<Vec<bool>, Failed>>()?;
-    let counted = ended.iter().filter(|counts| **counts).count();
-    println!("{COUNTED}{} {counted} {times}", place.name());
+fn count(place: Place, times: usize, end: impl Fn() -> Result<Gone, Failed>) -> Result<(), Failed> {
+    let ended = (0..times).map(|_| end()).collect::<Result<Vec<Gone>, Failed>>()?;
+    let counted = ended.iter().flatten().count();
+    let slowest = ended.into_iter().flatten().max().unwrap_or_default().as_millis();
+    println!("{COUNTED}{} {counted} {times} {slowest}", place.name());
     Ok(())
 }
 
 /// Adds up, in the process of all trials, what each says of its runs; the last sum is that of all.
 pub(super) fn add_up(said: &str) {
-    static SUMS: Mutex<BTreeMap<String, (usize, usize)>> = Mutex::new(BTreeMap::new());
+    static SUMS: Mutex<BTreeMap<String, [u64; 3]>> = Mutex::new(BTreeMap::new());
     for line in said.lines() {
         if line.starts_with("NOT COUNTED") {
             println!("{line}");
         }
         let words: Vec<&str> = line.strip_prefix(COUNTED).into_iter().flat_map(|rest| rest.split(' ')).collect();
-        let [place, counted, times] = words.as_slice() else { continue };
+        let Some((place, figures)) = words.split_first() else { continue };
+        let mut figures = figures.iter().map(|figure| figure.parse().unwrap_or(0));
         let mut sums = SUMS.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = sums.entry((*place).to_owned()).or_default();
-        sum.0 += counted.parse::<usize>().unwrap_or(0);
-        sum.1 += times.parse::<usize>().unwrap_or(0);
-        println!("{COUNTED}{place}, {} of {} until now", sum.0, sum.1);
+        let [counted, times, slowest] = sums.entry((*place).to_owned()).or_default();
+        *counted += figures.next().unwrap_or(0);
+        *times += figures.next().unwrap_or(0);
+        *slowest = figures.next().unwrap_or(0).max(*slowest);
+        println!("{COUNTED}{place}, {counted} of {times} until now, after {slowest} ms at most");
     }
 }
 
@@ -273,18 +279,18 @@ impl End {
     }
 }
 
-/// Ends a run; whether it counts that nothing is left of it.
-fn end_a_run(place: Place, end: End, stage: Stage) -> Result<bool, Failed> {
+/// Ends a run.
+fn end_a_run(place: Place, end: End, stage: Stage) -> Result<Gone, Failed> {
     for _ in 0..TRIES {
-        if let Some(counts) = try_to_end_a_run(place, end, stage)? {
-            return Ok(counts);
+        if let Some(gone) = try_to_end_a_run(place, end, stage)? {
+            return Ok(gone);
         }
     }
     Err(format!("{TRIES} runs were over before they could be ended").into())
 }
 
 /// The same; nothing: it was over before.
-fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<bool>, Failed> {
+fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<Gone>, Failed> {
     let mut watch = Watch::new(place)?;
     let (runs, file) = (watch.runs(), watch.write(&stage.experiment())?);
     let mut run = match end {
@@ -307,8 +313,7 @@ fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<bool>
     let mut run = watch.spawn(&mut run)?;
     let process = Pid::from_raw(i32::try_from(run.id())?);
     match (end, stage) {
-        // Who has no room from the start is seen when it has ended.
-        (End::FullDisk, Stage::Creating) => drop(run.wait()?),
+        (End::FullDisk, Stage::Creating) => {}
         (End::Panic, _) => Said::of(&mut run)?.until(panics::WORDS)?.drain(),
         (_, Stage::Creating) => {
             Said::of(&mut run)?.until(stage.words())?.drain();
@@ -328,7 +333,7 @@ fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<bool>
             watch.look()?;
         }
     }
-    let mut since = Stopwatch::start();
+    let since = Stopwatch::start();
     match end {
         End::By(signal) => kill(process, signal)?,
         End::FullDisk if stage == Stage::Stopping => {
@@ -337,31 +342,30 @@ fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<bool>
             let WaitStatus::Stopped(..) = waitpid(process, Some(WaitPidFlag::WUNTRACED))? else { return Ok(None) };
             fill(&run, &runs)?;
             kill(process, Signal::SIGCONT)?;
-            since = Stopwatch::start();
         }
-        End::FullDisk if stage != Stage::Creating => {
-            fill(&run, &runs)?;
-            since = Stopwatch::start();
-        }
+        End::FullDisk if stage != Stage::Creating => fill(&run, &runs)?,
         End::FullDisk | End::Panic => {}
     }
-    let (counts, ended) = see_the_end(&watch, run, &since)?;
+    let since = match end {
+        // It has to write something first, and notice: it is seen to have when it has ended.
+        End::FullDisk => {
+            run.wait()?;
+            Stopwatch::start()
+        }
+        _ => since,
+    };
+    let (gone, ended) = see_the_end(&watch, run, &since)?;
     if stage == Stage::Stopping && matches!(ended.code(), Some(0..=2)) {
         return Ok(None);
     }
     end.is(ended)?;
-    Ok(Some(counts))
+    Ok(Some(gone))
 }
 
-/// Sees that nothing is left of a command whose end was wanted then, itself included; whether that counts, and how it ended.
-fn see_the_end(watch: &Watch, mut command: Child, since: &Stopwatch) -> Result<(bool, ExitStatus), Failed> {
-    let counts = watch.nothing_is_left(since);
-    if counts.is_err() {
-        // Others shall not find it.
-        let _ = command.kill();
-    }
-    let ended = command.wait()?;
-    Ok((counts?, ended))
+/// Sees that nothing is left of a command whose end was wanted then, itself included; and how it ended.
+fn see_the_end(watch: &Watch, mut command: Child, since: &Stopwatch) -> Result<(Gone, ExitStatus), Failed> {
+    let gone = watch.nothing_is_left(since)?;
+    Ok((gone, command.wait()?))
 }
 
 /// Machines of nodes that a command has now.
@@ -372,7 +376,7 @@ fn machines(watch: &Watch) -> Result<usize, Failed> {
 }
 
 /// Two workers of a suite have a cluster each.
-fn end_a_suite(place: Place, signal: Signal) -> Result<bool, Failed> {
+fn end_a_suite(place: Place, signal: Signal) -> Result<Gone, Failed> {
     let mut watch = Watch::new(place)?;
     let (runs, file) = (watch.runs(), watch.write(&Stage::Running.experiment())?);
     let mut suite = place.program(SCHISM.as_ref());
@@ -385,13 +389,13 @@ fn end_a_suite(place: Place, signal: Signal) -> Result<bool, Failed> {
     watch.look()?;
     let since = Stopwatch::start();
     kill(Pid::from_raw(i32::try_from(suite.id())?), signal)?;
-    let (counts, ended) = see_the_end(&watch, suite, &since)?;
+    let (gone, ended) = see_the_end(&watch, suite, &since)?;
     End::By(signal).is(ended)?;
-    Ok(counts)
+    Ok(gone)
 }
 
 /// A cluster is up, held by a process that nobody waits for.
-fn end_a_holder(place: Place, signal: Signal) -> Result<bool, Failed> {
+fn end_a_holder(place: Place, signal: Signal) -> Result<Gone, Failed> {
     let mut watch = Watch::new(place)?;
     let (runs, file) = (watch.runs(), watch.write(&Stage::Running.experiment())?);
     let mut up = place.program(SCHISM.as_ref());
@@ -405,12 +409,12 @@ fn end_a_holder(place: Place, signal: Signal) -> Result<bool, Failed> {
     watch.look()?;
     let since = Stopwatch::start();
     kill(Pid::from_raw(i32::try_from(holder)?), signal)?;
-    let counts = watch.nothing_is_left(&since)?;
+    let gone = watch.nothing_is_left(&since)?;
     // Who was killed could not take back what it says of itself; the next one does.
     if signal != Signal::SIGKILL && state.exists() {
         return Err("it still says that it is up".into());
     }
-    Ok(counts)
+    Ok(gone)
 }
 
 /// Who is meant to see to it is killed first: the supervisors end all the same, and the next cluster sweeps up the rest.
@@ -441,7 +445,7 @@ fn end_a_run_without_a_reaper() -> Result<(), Failed> {
     let left = watch.held()?;
     let since = Stopwatch::start();
     next.kill()?;
-    let (_, _) = see_the_end(&next_watch, next, &since)?;
+    see_the_end(&next_watch, next, &since)?;
     if left.is_empty() { Ok(()) } else { Err(format!("the next cluster left {left:?}").into()) }
 }
 

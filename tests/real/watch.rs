@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::pipe;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, pipe};
 use schism::backend::container::engine::Engine;
 use schism::backend::container::leftovers::{self, Leftover};
 use schism::backend::container::owner::{Life, Owner};
@@ -83,6 +84,10 @@ impl Watch {
     /// Starts the command. Once: later ones would be watched by nobody.
     pub(super) fn spawn(&mut self, command: &mut Command) -> Result<Child, Failed> {
         let temporary = self.folder.path().join("tmp");
+        if self.place == Place::Namespaces {
+            // Where they cannot be had just then it shall say why.
+            command.env("SCHISM_REQUIRE", "kernel-faults");
+        }
         let child = command.env("TMPDIR", temporary).env(MARK, &self.mark).stdin(Stdio::null()).spawn()?;
         self.inherited = None;
         self.owners.insert(child.id());
@@ -116,7 +121,10 @@ impl Watch {
             self.networks.insert(network.metadata()?.ino(), network);
         }
         self.networks.remove(&here);
-        if self.networks.is_empty() { Err("it has no network namespace".into()) } else { Ok(()) }
+        if self.networks.is_empty() {
+            return Err(format!("none of these is in a network of its own: {:?}", self.lines()).into());
+        }
+        Ok(())
     }
 
     /// What the engine has of it.
@@ -146,9 +154,9 @@ impl Watch {
         Ok(())
     }
 
-    /// Sees that nothing is left, in time since the end was wanted; whether that counts. What an engine has lost count of
-    /// itself does not, and is told.
-    pub(super) fn nothing_is_left(&self, since: &Stopwatch) -> Result<bool, Failed> {
+    /// Sees that nothing is left, in time since the end was wanted; after how long. Nothing: it does not count, as an engine has lost
+    /// count itself of something that is left, which is told.
+    pub(super) fn nothing_is_left(&self, since: &Stopwatch) -> Result<Option<Duration>, Failed> {
         let mut gone = [PollFd::new(self.everyone_gone.as_fd(), PollFlags::POLLIN)];
         let remains = PollTimeout::try_from(GONE_WITHIN.saturating_sub(since.elapsed()))?;
         if poll(&mut gone, remains)? == 0 {
@@ -157,12 +165,12 @@ impl Watch {
         loop {
             let (held, left) = (self.held()?, self.left()?);
             if held.is_empty() && left.is_empty() {
-                return Ok(true);
+                return Ok(Some(since.elapsed()));
             }
             if since.elapsed() <= GONE_WITHIN {
                 pause()?;
             } else if !held.is_empty() && held.iter().all(|leftover| self.is_lost(leftover)) {
-                return Ok(false);
+                return Ok(None);
             } else {
                 return Err(format!("there are left: {left:?} and, in the engine, {held:?}").into());
             }
@@ -206,6 +214,15 @@ impl Watch {
             println!("NOT COUNTED: {} is left: the engine says that it is in use, and by nobody", leftover.said());
         }
         lost
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Of a trial that failed: others shall not find it.
+        for process in self.processes().filter_map(|process| number(&process)) {
+            let _ = kill(Pid::from_raw(process.cast_signed()), Signal::SIGKILL);
+        }
     }
 }
 
