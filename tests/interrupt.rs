@@ -2,13 +2,14 @@
 //! command in a process of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
+use schism::bench::{Part, part};
 use tempfile::TempDir;
 
 /// An experiment that nobody wants to wait for: after its fault it asks for more blocks than an hour brings.
@@ -35,6 +36,9 @@ topology:
 claim: { selfish: {}, points: { full: [{ alpha: 0.3, blocks: 1000000, stretches: 2 }] } }
 ";
 
+/// Where the experiment is.
+const FILE: &str = "endless.yaml";
+
 /// A command that runs longer heeds no interrupt.
 const DEADLINE: Duration = Duration::from_secs(100);
 
@@ -53,6 +57,11 @@ pub fn trials() -> Vec<Trial> {
         trial("interrupted_many_seeds_leave_folders_and_no_workers", || several("run")),
         trial("interrupted_amid_a_claim_its_workers_end", claimed),
         trial("interrupted_twice_nothing_runs_on", twice),
+        trial("when_its_terminal_is_gone_a_run_leaves_its_folder", hung_up),
+        trial("under_nohup_a_run_goes_on_without_its_terminal", unheard),
+        trial("interrupted_a_bench_leaves_no_worker", benched),
+        trial("a_bench_that_is_told_to_stop_leaves_no_folder", || worker_of_a_bench(Some("stop\n"))),
+        trial("a_bench_whose_parent_is_gone_leaves_no_folder", || worker_of_a_bench(None)),
         trial("when_nobody_reads_its_errors_a_run_ends_quietly", unread),
     ]
 }
@@ -76,11 +85,16 @@ impl Started {
     }
 
     fn with(experiment: &str, words: &[&str]) -> Result<Self, Failed> {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("endless.yaml");
-        fs::write(&file, experiment)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
-        command.arg(words[0]).arg(&file).args(&words[1..]).env("SCHISM_RUNS", folder.path().join("runs"));
+        command.arg(words[0]).arg(FILE).args(&words[1..]);
+        Self::as_said(command, experiment)
+    }
+
+    /// In a folder with this experiment in [`FILE`].
+    fn as_said(mut command: Command, experiment: &str) -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join(FILE), experiment)?;
+        command.current_dir(&folder).env("SCHISM_RUNS", folder.path().join("runs"));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (watched, watch) = mpsc::channel();
         let number = child.id();
@@ -243,6 +257,68 @@ fn twice() -> Result<(), Failed> {
         std::thread::yield_now();
     }
     Ok(())
+}
+
+/// The end of a terminal is told twice, and is one wish.
+fn hung_up() -> Result<(), Failed> {
+    let mut started = Started::new("100000 blocks", &["run"])?;
+    started.until(&Stream::Err, "partition begins")?;
+    signal("HUP", &[started.child.id()])?;
+    signal("HUP", &[started.child.id()])?;
+    started.ended_well(1)
+}
+
+/// What is ignored is no wish: were it one, the interrupt behind it would be the second, and end it at once.
+fn unheard() -> Result<(), Failed> {
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_schism")).args(["run", FILE]);
+    let mut started = Started::as_said(command, &ENDLESS.replace("LENGTH", "100000 blocks"))?;
+    started.until(&Stream::Err, "partition begins")?;
+    signal("HUP", &[started.child.id()])?;
+    started.press_ctrl_c()?;
+    started.ended_well(1)
+}
+
+/// A bench of more than anybody would wait for.
+fn benched() -> Result<(), Failed> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+    command.args(["bench", "--nodes", "1000"]);
+    let mut started = Started::as_said(command, "")?;
+    let measures = |process: &u32| {
+        let line = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        line.contains(part::WORKER)
+    };
+    while !started.processes().iter().any(measures) {
+        if let Some(status) = started.child.try_wait()? {
+            return Err(format!("the command ended by itself: {status}").into());
+        }
+        std::thread::yield_now();
+    }
+    started.press_ctrl_c()?;
+    started.ended_well(0)
+}
+
+/// The worker that measures ledgers has made its folder, and is told this, or that its parent is gone.
+fn worker_of_a_bench(told: Option<&str>) -> Result<(), Failed> {
+    let temporary = tempfile::tempdir()?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+    command.arg(part::WORKER).env("TMPDIR", temporary.path()).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut worker = command.spawn()?;
+    let mut input = worker.stdin.take().ok_or("it has no input")?;
+    writeln!(input, "{}", serde_json::to_string(&Part::Ledger)?)?;
+    let left = || Ok::<_, Failed>(fs::read_dir(&temporary)?.count());
+    while left()? == 0 {
+        if let Some(status) = worker.try_wait()? {
+            return Err(format!("the worker ended by itself: {status}").into());
+        }
+        std::thread::yield_now();
+    }
+    match told {
+        Some(told) => input.write_all(told.as_bytes())?,
+        None => drop(input),
+    }
+    let ended = worker.wait()?;
+    if ended.code() == Some(130) && left()? == 0 { Ok(()) } else { Err(format!("{ended}, {} left", left()?).into()) }
 }
 
 /// As in `schism run … 2>&1 | head`: 128 and the number of SIGPIPE, and no panic.

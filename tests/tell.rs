@@ -75,9 +75,14 @@ pub fn in_this_process(name: &str, all: &'static [Told]) -> ExitCode {
 
 /// Starts this binary again with one variable set; its end must be a good one, before the deadline.
 pub fn in_a_process(variable: &str, value: &str) -> Result<(), Failed> {
+    what_a_process_says(variable, value).map(drop)
+}
+
+/// The same; what it said.
+pub fn what_a_process_says(variable: &str, value: &str) -> Result<String, Failed> {
     let Ended { good, said } = process(variable, value, Surroundings::Here)?;
     if good {
-        return Ok(());
+        return Ok(said);
     }
     Err(format!("{said}\nrepeat with: {variable}='{value}' cargo test --test stories").into())
 }

@@ -16,6 +16,7 @@ pub mod payments;
 pub mod report;
 pub mod run;
 pub mod schema;
+pub mod scratch;
 pub mod statistics;
 pub mod suite;
 pub mod supervisor;

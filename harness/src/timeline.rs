@@ -53,6 +53,8 @@ pub enum Happening {
     Healed,
     /// A check found something.
     Found(Finding),
+    /// Everything is known, and the cluster is taken down. Onlookers are told; it is no part of the timeline.
+    TakenDown,
 }
 
 /// What a user does.
@@ -104,7 +106,7 @@ impl<W: Write> Timeline<W> {
     /// Writes one entry as one line. What nodes answer is not written: it is a sample of state, nothing that happened.
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
         let body = match &entry.what {
-            Happening::Answer(_) => return Ok(()),
+            Happening::Answer(_) | Happening::TakenDown => return Ok(()),
             Happening::Event(event) => said(event)?.split_off(1),
             Happening::Died { reason } => line(&json!({ "happened": "died", "reason": reason }))?,
             Happening::Load(load) => line(&load_body(load))?,

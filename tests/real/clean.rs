@@ -1,10 +1,12 @@
-//! `schism clean` takes what belongs to the dead, by hand, and nothing that may be in use; what will not go keeps nobody
-//! from starting.
+//! `schism clean` takes what belongs to the dead, by hand, and nothing that may be in use: folders, and what an engine holds.
+//! What will not go keeps nobody from starting.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::process::Command;
+use std::time::Duration;
 
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
 use schism::backend::container::engine::{Engine, told};
 use schism::backend::container::image;
 use schism::backend::container::leftovers::{self, Kind, Leftover};
@@ -20,13 +22,65 @@ use super::Named;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// Every trial.
+/// Those that need no engine.
+pub(super) fn without_an_engine() -> Vec<Trial> {
+    let name = "clean_takes_folders_of_the_dead_that_are_old_enough";
+    vec![Trial::test(name, clean_takes_old_folders).with_kind("command")]
+}
+
+/// Every other trial.
 pub(super) fn trials() -> Vec<Named> {
     let named = |name: &str, run: fn() -> Result<(), Failed>| -> Named { (name.to_owned(), Box::new(run)) };
     vec![
         named("clean_takes_what_containers_of_the_dead_have_left", clean_takes_what_is_nobodys),
         named("what_will_not_go_keeps_no_container_from_starting", what_will_not_go_keeps_nobody_from_starting),
     ]
+}
+
+/// Folders of a bench and of a cluster on the loopback: of one that has ended two days ago, of one that has ended now, and of
+/// one that lives. And one that only has a name like it.
+fn clean_takes_old_folders() -> Result<(), Failed> {
+    let temporary = tempfile::tempdir()?;
+    let mut ended = Command::new("true").spawn()?;
+    let (dead, living) = (ended.id(), std::process::id());
+    ended.wait()?;
+    let [old, older, young, used, other] = [
+        format!("schism-{dead}-bench"),
+        format!("schism-{dead}-7"),
+        format!("schism-{dead}-254"),
+        format!("schism-{living}-7"),
+        format!("schism-{dead}-notes"),
+    ];
+    let now = fs::metadata(&temporary)?.modified()?;
+    for (name, days) in [(&old, 2), (&older, 3), (&young, 0), (&used, 2), (&other, 2)] {
+        let folder = temporary.path().join(name);
+        fs::create_dir_all(folder.join("stores"))?;
+        File::open(folder)?.set_modified(now - Duration::from_secs(days * DAY))?;
+    }
+    let cleans = |words: &[&str]| -> Result<BTreeSet<String>, Failed> {
+        let mut clean = Command::new(env!("CARGO_BIN_EXE_schism"));
+        // Nothing of an engine is anything to this.
+        clean.arg("clean").args(words).env("TMPDIR", temporary.path()).env("DOCKER_HOST", "unix:///nowhere");
+        if !clean.output()?.status.success() {
+            return Err(format!("it could not clean with {words:?}").into());
+        }
+        let left = fs::read_dir(&temporary)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        Ok(left.collect::<std::io::Result<_>>()?)
+    };
+    for (words, gone) in [
+        (&["--dry-run"][..], vec![]),
+        (&["--older-than", "10d"], vec![]),
+        (&["--older-than", "1d"], vec![&old, &older]),
+        (&[], vec![&old, &older, &young]),
+    ] {
+        let all = [&old, &older, &young, &used, &other];
+        let expected: BTreeSet<String> = all.into_iter().filter(|name| !gone.contains(name)).cloned().collect();
+        let left = cleans(words)?;
+        if left != expected {
+            return Err(format!("{words:?} left {left:?}, not {expected:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// The label of this process as an owner, but for one word.

@@ -1,49 +1,59 @@
 //! Nothing is left behind: a run is ended at some stage, by a signal, a panic or a disk that is full, and five seconds later
-//! nothing of it is there.
-//!
-//! Every process of the run inherits the write end of a pipe, so that its end says that all are gone, without asking
-//! again and again. Namespaces and wires have no name outside: they are where their processes are. What an engine made
-//! for a run has its process in its labels.
+//! nothing of it is there. So with a suite and its workers, and with a cluster that lives on by itself.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid, pipe};
-use schism::backend::container::engine::Engine;
-use schism::backend::container::leftovers::{self, Kind, Leftover};
-use schism::backend::container::owner::{Life, Owner};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, Uid};
+use schism::backend::container::leftovers::Kind;
+use schism::backend::container::reaper;
+use schism::backend::process::namespaces::SUPERVISE;
+use schism::live::door::{STATE, State};
 use schism::suite::Backend;
 use schism::timeline::Happening;
 use schism_chaos::progress::{Phase, Verb};
 use schism_chaos::simulation::Stopwatch;
 use schism_node::control::Event;
 
+use super::watch::{GONE_WITHIN, Watch, number};
 use super::{Named, panics};
 
-/// Milliseconds after which everything must be gone.
-const GONE_WITHIN: u16 = 5_000;
-/// How often an engine is asked what it has.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(super) use super::watch::with_variable;
+
+/// The command.
+const SCHISM: &str = env!("CARGO_BIN_EXE_schism");
 /// In a user namespace: nobody in it may make a network namespace.
 const FORBID_NETWORKS: &str = "echo 0 > /proc/sys/user/max_net_namespaces";
-/// Says whose a process is: it is inherited.
-const MARK: &str = "SCHISM_LEAK_MARK";
-/// In the first line, which comes on standard output; what happens is told on standard error.
+/// In the first line, which comes on standard output; what happens is told on standard error. The backend has been tried then.
 const FIRST: &str = "seed";
+/// How long a command may take to come to where it is ended.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs of each backend that are ended in all, at least: `SCHISM_LEAKS` says another number, as every night does.
 const ENDED: usize = 60;
+/// How often a run that is taken down may be faster than who wants to end it.
+const TRIES: usize = 10;
 /// Room in a folder of runs whose disk is filled on the way, and in one that has none from the start.
 const ROOM: &str = "32m";
 const NO_ROOM: &str = "64k";
+/// Nodes of the experiment.
+const NODES: usize = 4;
+/// In the names of their containers, and in no other that is made only to try the engine.
+const NODE: &str = "-miner-";
+/// After how long a command was gone that was ended; nothing: it does not count.
+type Gone = Option<Duration>;
+
+/// What a trial says last: of how many runs nothing was left, of how many, and after how many milliseconds at most.
+const COUNTED: &str = "nothing left: ";
 
 /// Where a run is when it is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +82,7 @@ impl Stage {
             Self::Running => "running begins",
             Self::Partitioned => "partition begins",
             Self::Frozen => "freeze begins",
-            Self::Stopping => "the schedule is over",
+            Self::Stopping => "the cluster is taken down",
         }
     }
 
@@ -80,15 +90,23 @@ impl Stage {
     pub(super) fn is_there(self, what: &Happening) -> bool {
         let step = match what {
             Happening::Event(Event::Started { .. }) => return self == Self::Starting,
-            Happening::Healed => return self == Self::Stopping,
+            Happening::TakenDown => return self == Self::Stopping,
             Happening::Acted(act) if act.phase == Phase::Whole && act.verb == Verb::Apply => act.fault.step,
             _ => return false,
         };
         [Self::Running, Self::Partitioned, Self::Frozen].iter().position(|stage| *stage == self) == Some(step)
     }
+
+    /// Four nodes that are hurt in two ways, soon and for long enough; or hardly at all, where the end is waited for.
+    fn experiment(self) -> String {
+        let (hurt, finally) = match self {
+            Self::Stopping => ("", "within: 2 blocks, fresh_blocks: 1, stable: 1 blocks"),
+            _ => (HURT, "within: 60 blocks, fresh_blocks: 30, stable: 60 blocks"),
+        };
+        EXPERIMENT.replace("HURT\n", hurt).replace("FINALLY", finally)
+    }
 }
 
-/// Four nodes that are hurt in two ways, soon and for long enough.
 const EXPERIMENT: &str = "# Something to be interrupted.
 topology:
   name: four
@@ -97,15 +115,17 @@ topology:
   link: { latency: 50ms }
 faults:
   - { at: 2s, name: running, slow: { actor: mempool, of: one, by: 10ms }, for: 1s }
-  - { at: 5s, partition: half, for: 12s }
-  - { at: 8s, freeze: one, for: 6s }
+HURT
 always: { supply: exact }
-finally: { converged: { within: 60 blocks, fresh_blocks: 30, stable: 60 blocks } }
+finally: { converged: { FINALLY } }
 pace: { process: 0.1, container: 0.1 }
+";
+const HURT: &str = "  - { at: 5s, partition: half, for: 12s }
+  - { at: 8s, freeze: one, for: 6s }
 ";
 
 /// Where a run has its nodes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// In network namespaces.
     Namespaces,
@@ -133,6 +153,11 @@ impl Place {
         }
     }
 
+    /// How many of so many runs are ended there: of the weaker kind of processes half.
+    fn share(self, runs: usize) -> usize {
+        if self == Self::Loopback { runs / 2 } else { runs }
+    }
+
     /// A program there.
     fn program(self, program: &Path) -> Command {
         if self != Self::Loopback {
@@ -151,31 +176,66 @@ impl Place {
         let is_root = Uid::effective().is_root() && self != Self::Loopback;
         let mut command = Command::new("unshare");
         command.args(["--mount", if is_root { "--" } else { "--map-root-user" }, "sh", "-c"]);
-        command.arg(format!("{} && exec \"$@\"", steps.join(" && "))).arg(runs).arg(env!("CARGO_BIN_EXE_schism"));
+        command.arg(format!("{} && exec \"$@\"", steps.join(" && "))).arg(runs).arg(SCHISM);
         command
     }
 }
 
-/// Every way to end, at every stage.
+/// Every way to end, at every stage, and what else has clusters.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
-    let places: Vec<Place> = Place::ALL.into_iter().filter(|place| place.backend() == backend).collect();
-    let wanted = std::env::var("SCHISM_LEAKS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(ENDED);
-    let times = wanted.div_ceil(places.len() * Stage::ALL.len() * End::ALL.len());
-    places.into_iter().flat_map(|place| trials_at(place, times)).collect()
+    let runs = std::env::var("SCHISM_LEAKS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(ENDED);
+    let places = Place::ALL.into_iter().filter(|place| place.backend() == backend);
+    places.flat_map(|place| trials_at(place, place.share(runs))).collect()
 }
 
-fn trials_at(place: Place, times: usize) -> Vec<Named> {
+fn trials_at(place: Place, runs: usize) -> Vec<Named> {
     let mut trials: Vec<Named> = Vec::new();
     let what = place.name();
-    for (stage, end) in Stage::ALL.into_iter().flat_map(|stage| End::ALL.map(|end| (stage, end))) {
+    let ways: Vec<(Stage, End)> = Stage::ALL.into_iter().flat_map(|stage| End::ALL.map(|end| (stage, end))).collect();
+    for (number, &(stage, end)) in ways.iter().enumerate() {
         let name = format!("nothing_is_left_of_a_{what}_run_ended_by_{}_while_{}", end.name(), stage.name());
-        trials.push((name, Box::new(move || (0..times).try_for_each(|_| end_a_run(place, end, stage)))));
+        // Each once at least, and the first ones once more, so that all together are as many as were asked for.
+        let times = (runs / ways.len() + usize::from(number < runs % ways.len())).max(1);
+        trials.push((name, Box::new(move || count(place, times, || end_a_run(place, end, stage)))));
+    }
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let name = |of: &str| format!("nothing_is_left_of_a_{what}_{of}_ended_by_{}", End::By(signal).name());
+        trials.push((name("suite"), Box::new(move || count(place, 1, || end_a_suite(place, signal)))));
+        trials.push((name("cluster_that_is_up"), Box::new(move || count(place, 1, || end_a_holder(place, signal)))));
     }
     if place == Place::Containers {
         let name = "without_its_reaper_a_cluster_of_containers_ends_by_its_lease".to_owned();
         trials.push((name, Box::new(end_a_run_without_a_reaper)));
     }
     trials
+}
+
+/// Ends so many, and says of how many nothing was left.
+fn count(place: Place, times: usize, end: impl Fn() -> Result<Gone, Failed>) -> Result<(), Failed> {
+    let ended = (0..times).map(|_| end()).collect::<Result<Vec<Gone>, Failed>>()?;
+    let counted = ended.iter().flatten().count();
+    let slowest = ended.into_iter().flatten().max().unwrap_or_default().as_millis();
+    println!("{COUNTED}{} {counted} {times} {slowest}", place.name());
+    Ok(())
+}
+
+/// Adds up, in the process of all trials, what each says of its runs; the last sum is that of all.
+pub(super) fn add_up(said: &str) {
+    static SUMS: Mutex<BTreeMap<String, [u64; 3]>> = Mutex::new(BTreeMap::new());
+    for line in said.lines() {
+        if line.starts_with("NOT COUNTED") {
+            println!("{line}");
+        }
+        let words: Vec<&str> = line.strip_prefix(COUNTED).into_iter().flat_map(|rest| rest.split(' ')).collect();
+        let Some((place, figures)) = words.split_first() else { continue };
+        let mut figures = figures.iter().map(|figure| figure.parse().unwrap_or(0));
+        let mut sums = SUMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let [counted, times, slowest] = sums.entry((*place).to_owned()).or_default();
+        *counted += figures.next().unwrap_or(0);
+        *times += figures.next().unwrap_or(0);
+        *slowest = figures.next().unwrap_or(0).max(*slowest);
+        println!("{COUNTED}{place}, {counted} of {times} until now, after {slowest} ms at most");
+    }
 }
 
 /// How a run ends.
@@ -206,20 +266,35 @@ impl End {
             Self::FullDisk => "a_full_disk".to_owned(),
         }
     }
+
+    /// That a harness that is ended so ended as it should.
+    fn is(self, ended: ExitStatus) -> Result<(), Failed> {
+        let as_it_should = match self {
+            Self::By(Signal::SIGKILL) => ended.signal() == Some(Signal::SIGKILL as i32),
+            Self::By(_) => ended.code() == Some(130),
+            Self::Panic => ended.code() == Some(101),
+            Self::FullDisk => ended.code() == Some(3),
+        };
+        if as_it_should { Ok(()) } else { Err(format!("it ended otherwise than it should: {ended}").into()) }
+    }
 }
 
-fn end_a_run(place: Place, end: End, stage: Stage) -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let (temporary, runs, file) = (folder.path().join("tmp"), folder.path().join("runs"), folder.path().join("x.yaml"));
-    fs::create_dir(&temporary)?;
-    fs::create_dir(&runs)?;
-    fs::write(&file, EXPERIMENT)?;
-    let interfaces = interfaces()?;
-    let (everyone_gone, inherited) = pipe()?;
-    let mark = format!("{}-{}", std::process::id(), runs.display());
-    let schism = Path::new(env!("CARGO_BIN_EXE_schism"));
+/// Ends a run.
+fn end_a_run(place: Place, end: End, stage: Stage) -> Result<Gone, Failed> {
+    for _ in 0..TRIES {
+        if let Some(gone) = try_to_end_a_run(place, end, stage)? {
+            return Ok(gone);
+        }
+    }
+    Err(format!("{TRIES} runs were over before they could be ended").into())
+}
+
+/// The same; nothing: it was over before.
+fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<Gone>, Failed> {
+    let mut watch = Watch::new(place)?;
+    let (runs, file) = (watch.runs(), watch.write(&stage.experiment())?);
     let mut run = match end {
-        End::By(_) => place.program(schism),
+        End::By(_) => place.program(SCHISM.as_ref()),
         End::Panic => place.program(&std::env::current_exe()?),
         End::FullDisk if stage == Stage::Creating => place.schism_with_room(NO_ROOM, &runs),
         End::FullDisk => place.schism_with_room(ROOM, &runs),
@@ -229,86 +304,134 @@ fn end_a_run(place: Place, end: End, stage: Stage) -> Result<(), Failed> {
     } else {
         run.args(["run", "--backend", &place.backend().to_string(), "--runs"]).args([&runs, &file]);
     }
-    run.env("TMPDIR", &temporary).env(MARK, &mark).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Who ends by itself is not listened to.
-    let by_itself = end == End::Panic || (end == End::FullDisk && stage == Stage::Creating);
-    match stage {
-        _ if by_itself => {}
-        Stage::Creating => drop(run.stdout(Stdio::piped())),
+    run.stdout(Stdio::null()).stderr(Stdio::null());
+    match (end, stage) {
+        (End::By(_), Stage::Creating) => drop(run.stdout(Stdio::piped())),
+        (End::FullDisk, Stage::Creating) => {}
         _ => drop(run.stderr(Stdio::piped())),
     }
-    let mut run = run.spawn()?;
-    drop(inherited);
-    let engine = (place == Place::Containers).then(Engine::find).transpose()?;
-    if !by_itself {
-        wait_until_it_says(&mut run, stage.words())?;
-        if let (Some(engine), Stage::Creating) = (&engine, stage) {
-            wait_until(engine, |left| of_run(left, &run).any(|leftover| leftover.kind == Kind::Container))?;
+    let mut run = watch.spawn(&mut run)?;
+    let process = Pid::from_raw(i32::try_from(run.id())?);
+    match (end, stage) {
+        (End::FullDisk, Stage::Creating) => {}
+        (End::Panic, _) => Said::of(&mut run)?.until(panics::WORDS)?.drain(),
+        (_, Stage::Creating) => {
+            Said::of(&mut run)?.until(stage.words())?.drain();
+            watch.until(PATIENCE, "a machine is made", |watch| Ok(machines(watch)? > 0))?;
+            watch.look()?;
         }
-    }
-    match end {
-        End::By(signal) => kill(Pid::from_raw(i32::try_from(run.id())?), signal)?,
-        End::FullDisk if !by_itself => fill(&run, &runs)?,
-        End::FullDisk | End::Panic => {}
-    }
-    let ended = run.wait()?;
-    let as_it_should = match end {
-        End::By(_) => !ended.success(),
-        End::Panic => ended.code() == Some(101),
-        End::FullDisk => ended.code() == Some(3),
-    };
-    if !as_it_should {
-        return Err(format!("it ended otherwise than it should: {ended}").into());
-    }
-    let mut gone = [PollFd::new(everyone_gone.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut gone, PollTimeout::from(GONE_WITHIN))? == 0 {
-        return Err(format!("processes are left: {:?}", marked(&mark)).into());
-    }
-    File::from(everyone_gone).read_to_end(&mut Vec::new())?;
-    let left = marked(&mark);
-    if !left.is_empty() {
-        return Err(format!("processes are left: {left:?}").into());
-    }
-    match &engine {
-        // Others may be running beside this one, with bridges of their own.
-        Some(engine) => {
-            let left = find(engine)?;
-            let mut left: Vec<_> = of_run(&left, &run).collect();
-            left.retain(|leftover| !is_lost(engine, leftover));
-            if !left.is_empty() {
-                return Err(format!("the engine still has {left:?}").into());
+        (_, Stage::Stopping) => {
+            let said = Said::of(&mut run)?.until("the schedule is over")?;
+            watch.look()?;
+            said.until(stage.words())?.drain();
+            if place == Place::Containers {
+                watch.until(PATIENCE, "a container is gone", |watch| Ok(machines(watch)? < NODES))?;
             }
         }
-        None if self::interfaces()? != interfaces => return Err("network interfaces came or went".into()),
-        None => {}
+        _ => {
+            Said::of(&mut run)?.until(stage.words())?.drain();
+            watch.look()?;
+        }
     }
-    match fs::read_dir(&temporary)?.next() {
-        Some(left) => Err(format!("a temporary file is left: {:?}", left?.path()).into()),
-        None => Ok(()),
+    let since = Stopwatch::start();
+    match end {
+        End::By(signal) => kill(process, signal)?,
+        End::FullDisk if stage == Stage::Stopping => {
+            // It stands still until nothing fits any more of what it has yet to write.
+            kill(process, Signal::SIGSTOP)?;
+            let WaitStatus::Stopped(..) = waitpid(process, Some(WaitPidFlag::WUNTRACED))? else { return Ok(None) };
+            fill(&run, &runs)?;
+            kill(process, Signal::SIGCONT)?;
+        }
+        End::FullDisk if stage != Stage::Creating => fill(&run, &runs)?,
+        End::FullDisk | End::Panic => {}
     }
+    let since = match end {
+        // It has to write something first, and notice: it is seen to have when it has ended.
+        End::FullDisk => {
+            run.wait()?;
+            Stopwatch::start()
+        }
+        _ => since,
+    };
+    let (gone, ended) = see_the_end(&watch, run, &since)?;
+    if stage == Stage::Stopping && matches!(ended.code(), Some(0..=2)) {
+        return Ok(None);
+    }
+    end.is(ended)?;
+    Ok(Some(gone))
+}
+
+/// Sees that nothing is left of a command whose end was wanted then, itself included; and how it ended.
+fn see_the_end(watch: &Watch, mut command: Child, since: &Stopwatch) -> Result<(Gone, ExitStatus), Failed> {
+    let gone = watch.nothing_is_left(since)?;
+    Ok((gone, command.wait()?))
+}
+
+/// Machines of nodes that a command has now.
+fn machines(watch: &Watch) -> Result<usize, Failed> {
+    let in_containers =
+        watch.held()?.iter().filter(|one| one.kind == Kind::Container && one.name.contains(NODE)).count();
+    Ok(in_containers + watch.of_verb(SUPERVISE).count())
+}
+
+/// Two workers of a suite have a cluster each.
+fn end_a_suite(place: Place, signal: Signal) -> Result<Gone, Failed> {
+    let mut watch = Watch::new(place)?;
+    let (runs, file) = (watch.runs(), watch.write(&Stage::Running.experiment())?);
+    let mut suite = place.program(SCHISM.as_ref());
+    suite.args(["test", "--seeds", "2", "--jobs", "2", "--backend", &place.backend().to_string(), "--runs"]);
+    let suite = watch.spawn(suite.args([&runs, &file]).stdout(Stdio::null()).stderr(Stdio::null()))?;
+    watch.until(PATIENCE, "both clusters have their machines", |watch| {
+        watch.look_who_is_there();
+        Ok(machines(watch)? == 2 * NODES)
+    })?;
+    watch.look()?;
+    let since = Stopwatch::start();
+    kill(Pid::from_raw(i32::try_from(suite.id())?), signal)?;
+    let (gone, ended) = see_the_end(&watch, suite, &since)?;
+    End::By(signal).is(ended)?;
+    Ok(gone)
+}
+
+/// A cluster is up, held by a process that nobody waits for.
+fn end_a_holder(place: Place, signal: Signal) -> Result<Gone, Failed> {
+    let mut watch = Watch::new(place)?;
+    let (runs, file) = (watch.runs(), watch.write(&Stage::Running.experiment())?);
+    let mut up = place.program(SCHISM.as_ref());
+    up.args(["up", "--detach", "--backend", &place.backend().to_string(), "--runs"]).args([&runs, &file]);
+    let ended = watch.spawn(up.stdout(Stdio::null()).stderr(Stdio::null()))?.wait()?;
+    if !ended.success() {
+        return Err(format!("it was not up: {ended}").into());
+    }
+    let state = runs.join(STATE);
+    let holder = State::read(&state).map_err(|closed| closed.to_string())?.process;
+    watch.look()?;
+    let since = Stopwatch::start();
+    kill(Pid::from_raw(i32::try_from(holder)?), signal)?;
+    let gone = watch.nothing_is_left(&since)?;
+    // Who was killed could not take back what it says of itself; the next one does.
+    if signal != Signal::SIGKILL && state.exists() {
+        return Err("it still says that it is up".into());
+    }
+    Ok(gone)
 }
 
 /// Who is meant to see to it is killed first: the supervisors end all the same, and the next cluster sweeps up the rest.
 fn end_a_run_without_a_reaper() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("x.yaml");
-    fs::write(&file, EXPERIMENT)?;
-    let mark = folder.path().display().to_string();
-    let start = || {
-        let mut run = Command::new(env!("CARGO_BIN_EXE_schism"));
-        run.args(["run", "--backend", "container", "--runs"]).args([folder.path(), &file]).env(MARK, &mark);
-        run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+    let start = |watch: &mut Watch, words: &str| -> Result<Child, Failed> {
+        let (runs, file) = (watch.runs(), watch.write(&Stage::Running.experiment())?);
+        let mut run = Command::new(SCHISM);
+        run.args(["run", "--backend", "container", "--runs"]).args([&runs, &file]).stdout(Stdio::null());
+        let mut run = watch.spawn(run.stderr(Stdio::piped()))?;
+        Said::of(&mut run)?.until(words)?.drain();
+        Ok(run)
     };
-    let mut run = start()?;
-    wait_until_it_says(&mut run, "partition begins")?;
-    let engine = Engine::find()?;
-    let reapers =
-        |process: &Path| fs::read_to_string(process.join("cmdline")).is_ok_and(|line| line.contains("\0reap\0"));
-    let reapers: Vec<PathBuf> = with_mark(&mark).filter(|process| reapers(process)).collect();
+    let mut watch = Watch::new(Place::Containers)?;
+    let mut run = start(&mut watch, "partition begins")?;
+    let reapers: Vec<u32> = watch.of_verb(reaper::VERB).filter_map(|process| number(&process)).collect();
     for process in &reapers {
-        let number =
-            process.file_name().and_then(|name| name.to_str()?.parse().ok()).ok_or("a process has a number")?;
-        kill(Pid::from_raw(number), Signal::SIGKILL)?;
+        kill(Pid::from_raw(i32::try_from(*process)?), Signal::SIGKILL)?;
     }
     if reapers.is_empty() {
         return Err("a cluster has no reaper".into());
@@ -316,15 +439,14 @@ fn end_a_run_without_a_reaper() -> Result<(), Failed> {
     run.kill()?;
     run.wait()?;
     // Of the others something is left now, unless another trial has begun since and has swept.
-    wait_until(&engine, |left| of_run(left, &run).all(|leftover| leftover.kind != Kind::Container))?;
-    let mut next = start()?;
-    wait_until_it_says(&mut next, "running begins")?;
-    let left = find(&engine)?;
-    let swept = of_run(&left, &run).next().is_none();
+    watch.until(GONE_WITHIN, "its containers are gone", |watch| Ok(machines(watch)? == 0))?;
+    let mut next_watch = Watch::new(Place::Containers)?;
+    let mut next = start(&mut next_watch, "running begins")?;
+    let left = watch.held()?;
+    let since = Stopwatch::start();
     next.kill()?;
-    next.wait()?;
-    wait_until(&engine, |left| of_run(left, &next).next().is_none())?;
-    if swept { Ok(()) } else { Err(format!("the next cluster left {left:?}").into()) }
+    see_the_end(&next_watch, next, &since)?;
+    if left.is_empty() { Ok(()) } else { Err(format!("the next cluster left {left:?}").into()) }
 }
 
 /// Writes to the disk of a run's folder until nothing more fits: it is in the mount namespace of the run.
@@ -340,96 +462,33 @@ fn fill(run: &Child, runs: &Path) -> Result<(), Failed> {
     }
 }
 
-/// Waits until an engine's holdings are so; as long as everything may take to be gone.
-fn wait_until(engine: &Engine, so: impl Fn(&BTreeSet<Leftover>) -> bool) -> Result<(), Failed> {
-    let watch = Stopwatch::start();
-    loop {
-        let left = find(engine)?;
-        if so(&left) {
-            return Ok(());
-        }
-        if watch.elapsed() > Duration::from_millis(GONE_WITHIN.into()) {
-            return Err(format!("the engine still has {left:?}").into());
-        }
-        engine.wait(async {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            Ok(())
-        })?;
+/// What a run says, line by line.
+struct Said(Box<dyn BufRead + Send>);
+
+impl Said {
+    /// On the stream that somebody listens to.
+    fn of(run: &mut Child) -> Result<Self, Failed> {
+        let out = run.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
+        let out = out.or(run.stderr.take().map(|errors| Box::new(errors) as _)).ok_or("a run without streams")?;
+        Ok(Self(Box::new(BufReader::new(out))))
     }
-}
 
-fn find(engine: &Engine) -> Result<BTreeSet<Leftover>, String> {
-    let docker = engine.docker().clone();
-    engine.wait(async move { leftovers::find(&docker, None).await })
-}
-
-/// Whether an engine keeps something of which it has lost count itself, and says so again when the time to be gone is over.
-fn is_lost(engine: &Engine, leftover: &Leftover) -> bool {
-    let (docker, which) = (engine.docker().clone(), leftover.clone());
-    let lost = engine.wait(async move {
-        if !leftovers::is_lost(&docker, &which).await {
-            return Ok(false);
+    /// Reads until a line has these words in it.
+    fn until(mut self, words: &str) -> Result<Self, Failed> {
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            if self.0.read_line(&mut said)? == 0 {
+                return Err(format!("it ended before it said {words:?}: {said}").into());
+            }
+            if said[before..].contains(words) {
+                return Ok(self);
+            }
         }
-        // An engine gives no sign when it goes on counting: it has as long as everything has.
-        tokio::time::sleep(Duration::from_millis(GONE_WITHIN.into())).await;
-        Ok(leftovers::is_lost(&docker, &which).await)
-    });
-    let lost = lost.unwrap_or(false);
-    if lost {
-        eprintln!("NOT COUNTED: {} is left: the engine says that it is in use, and by nobody", leftover.said());
     }
-    lost
-}
 
-/// What an engine has of a run, which may have ended.
-fn of_run<'a>(left: &'a BTreeSet<Leftover>, run: &Child) -> impl Iterator<Item = &'a Leftover> {
-    let process = run.id();
-    let is_its_own = move |owner: Owner| owner.process() == process && owner.life() != Life::Elsewhere;
-    left.iter().filter(move |leftover| Owner::read(&leftover.owner).is_some_and(is_its_own))
-}
-
-/// Reads what a run says until a line has these words in it. The rest is read, too, and by nobody: who speaks to nobody ends.
-fn wait_until_it_says(run: &mut Child, words: &str) -> Result<(), Failed> {
-    let out = run.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
-    let out = out.or(run.stderr.take().map(|errors| Box::new(errors) as _)).ok_or("a run without streams")?;
-    let mut lines = BufReader::new(out).lines();
-    let mut said = String::new();
-    for line in lines.by_ref() {
-        let line = line?;
-        if line.contains(words) {
-            thread::spawn(move || lines.for_each(drop));
-            return Ok(());
-        }
-        said.push_str(&line);
+    /// The rest is read, too, and by nobody: who speaks to nobody ends.
+    fn drain(self) {
+        thread::spawn(move || self.0.lines().for_each(drop));
     }
-    Err(format!("it ended before it said {words:?}: {said}").into())
-}
-
-/// What processes with this mark are.
-fn marked(mark: &str) -> Vec<String> {
-    let line = |process: PathBuf| fs::read(process.join("cmdline")).unwrap_or_default();
-    with_mark(mark).map(|process| String::from_utf8_lossy(&line(process)).into_owned()).collect()
-}
-
-/// Processes with this mark, by their folders.
-fn with_mark(mark: &str) -> impl Iterator<Item = PathBuf> {
-    with_variable(MARK, mark)
-}
-
-/// Processes that have or inherited this variable, by their folders.
-pub(super) fn with_variable(name: &str, value: &str) -> impl Iterator<Item = PathBuf> {
-    let wanted = format!("{name}={value}");
-    let is_ours = move |process: &PathBuf| {
-        let environment = fs::read(process.join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
-    };
-    let all = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    all.filter(is_ours)
-}
-
-/// Network interfaces outside of any cluster, but for those that an engine makes for the trials beside this one.
-fn interfaces() -> std::io::Result<BTreeSet<String>> {
-    let all = fs::read_dir("/sys/class/net")?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let of_an_engine = |name: &String| ["br-", "veth"].iter().any(|start| name.starts_with(start));
-    all.filter(|name| !name.as_ref().is_ok_and(of_an_engine)).collect()
 }

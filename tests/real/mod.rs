@@ -7,6 +7,7 @@ mod leaks;
 mod panics;
 mod sabotage;
 mod told;
+mod watch;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -79,9 +80,14 @@ pub fn trials() -> Vec<Trial> {
     let on = |backend: Backend| {
         let stage = Stage::of(backend, "stories");
         let names = all(backend).into_iter().map(|(name, _)| name);
-        names.map(move |name| stage.trial(&name.clone(), move || tell::in_a_process(TRIAL, &name)))
+        names.map(move |name| {
+            let told = name.clone();
+            stage.trial(&name, move || tell::what_a_process_says(TRIAL, &told).map(|said| leaks::add_up(&said)))
+        })
     };
-    on(Backend::Process).chain(on(Backend::Container)).collect()
+    let mut trials: Vec<Trial> = on(Backend::Process).chain(on(Backend::Container)).collect();
+    trials.extend(clean::without_an_engine());
+    trials
 }
 
 /// Does the trial this process was started for.

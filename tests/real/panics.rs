@@ -18,6 +18,8 @@ use crate::experiments;
 
 /// Names the stage at which it panics.
 pub const PANICS: &str = "SCHISM_PANICS";
+/// What it says then.
+pub(super) const WORDS: &str = "so it was asked for";
 
 /// Plays an experiment as `schism run` would, in this process, and panics on the way.
 pub fn panic_on_the_way(stage: &str) -> ExitCode {
@@ -29,7 +31,7 @@ pub fn panic_on_the_way(stage: &str) -> ExitCode {
     if stage == Stage::Creating {
         return panic_while_creating(place, file);
     }
-    let on_the_way = move |_: &View, entry: &Entry| assert!(!stage.is_there(&entry.what), "so it was asked for");
+    let on_the_way = move |_: &View, entry: &Entry| assert!(!stage.is_there(&entry.what), "{WORDS}");
     let job = Job { backend: place.backend(), runs: Some(runs.into()), ..experiments::template(file) };
     let results = job.work(&Interrupt::default(), Box::new(on_the_way));
     eprintln!("it never came so far: {:?}", results.why);
@@ -42,7 +44,7 @@ fn panic_while_creating(place: Place, file: &Path) -> ExitCode {
     let setup = super::setup(place.backend());
     fn asked_for<B>(cluster: Result<B, String>) -> Result<B, String> {
         let _cluster = cluster?;
-        panic!("so it was asked for")
+        panic!("{WORDS}")
     }
     let played = match place {
         Place::Namespaces => play_on(|settings| asked_for(Processes::new(settings)), &experiment, &setup),

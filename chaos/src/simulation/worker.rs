@@ -234,7 +234,7 @@ fn tail(mut from: impl Read) -> String {
 }
 
 /// Does a worker's part: reads the job, does it, writes the result. From now on the process ends when its parent
-/// does, in the middle of whatever it does; `stop` is called when the parent wants it to end early.
+/// does, in the middle of whatever it does; `stop` is called when the parent wants it to end early, and when it is gone.
 ///
 /// # Errors
 /// When the job cannot be read or the result not be written.
@@ -251,6 +251,7 @@ pub fn serve<J: DeserializeOwned, R: Serialize>(
         while matches!(input.read_line(&mut String::new()), Ok(1..)) {
             stop();
         }
+        stop();
         exit(ORPHANED);
     })?;
     let result = serde_json::to_string(&work(job))?;

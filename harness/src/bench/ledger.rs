@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{env, fs, process};
+use std::{fs, io};
 
 use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, ecdsa::SerializedSignature};
 use schism_chaos::simulation::WorkPrices;
@@ -14,6 +14,7 @@ use schism_node::surroundings::Verifier;
 
 use super::chain::{Chain, Credulous, give, open};
 use super::{Figure, Measured, SEED};
+use crate::scratch;
 
 /// Blocks connected, with 100 payments each: a second of signatures.
 const BLOCKS: usize = 200;
@@ -22,8 +23,6 @@ const PAYMENTS: usize = 100;
 const OPENED: usize = 1_000;
 /// Payments in each of these.
 const FEW: usize = 5;
-/// What its temporary folder is called, before the number of its process.
-pub const FOLDER: &str = "schism-bench-";
 /// Signatures checked to learn what one costs.
 const SIGNATURES: usize = 10_000;
 /// How often the two rates are measured, one after the other.
@@ -34,8 +33,8 @@ const ROUNDS: usize = 5;
 /// # Errors
 /// When a store fails.
 pub fn measure() -> Result<Measured, StoreFailure> {
+    let folder = Folder::new().map_err(|error| StoreFailure::new("make its folder", error))?;
     let chain = Chain::make(BLOCKS, PAYMENTS)?;
-    let folder = Folder(env::temp_dir().join(format!("{FOLDER}{}", process::id())));
     let in_memory = || -> Result<Box<dyn Store>, StoreFailure> { Ok(Box::new(Disk::new().open())) };
     let in_files =
         |name: &str| -> Result<Box<dyn Store>, StoreFailure> { Ok(Box::new(FileStore::open(&folder.0.join(name))?)) };
@@ -131,9 +130,17 @@ impl Signatures {
 /// A folder that goes when nobody holds it any more.
 struct Folder(PathBuf);
 
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let path = scratch::claim(scratch::BENCH);
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder left behind in the system's temporary one does no harm.
-        let _ = fs::remove_dir_all(&self.0);
+        // What is left behind all the same the next one removes.
+        scratch::remove(&self.0);
     }
 }

@@ -1,10 +1,15 @@
 //! A part of a bench: what is measured in a process of its own, because a process holds one simulation and its peak
 //! memory is measured whole.
 
+use std::process::exit;
+
 use schism_chaos::simulation::worker::{Dead, Workers, serve};
 use serde::{Deserialize, Serialize};
 
 use super::{Figure, cluster, ledger, sync};
+use crate::interrupt::Interrupt;
+use crate::report::Verdict;
+use crate::scratch;
 use crate::suite::worker;
 
 /// The hidden verb of a worker's command.
@@ -34,11 +39,11 @@ pub struct Measured {
 }
 
 impl Part {
-    /// Measures it in a worker process and waits for that.
-    pub fn measure(self) -> Measured {
+    /// Measures it in a worker process and waits for that, or until it is interrupted.
+    pub fn measure(self, interrupt: &Interrupt) -> Measured {
         let launch = || worker(WORKER);
         let mut measured = Measured::default();
-        let workers = Workers { places: 1, deadline: None, stop: &|| false };
+        let workers = Workers { places: 1, deadline: None, stop: &|| interrupt.asked() };
         workers.run(
             &[self],
             |_| 1,
@@ -62,18 +67,20 @@ impl Measured {
 /// # Errors
 /// When the parent cannot be understood.
 pub fn work() -> Result<(), Dead> {
-    serve(
-        || (),
-        |part: Part| {
-            let measured = match part {
-                Part::Cluster(nodes) => cluster::measure(nodes),
-                Part::Ledger => ledger::measure().map_err(|failure| failure.to_string()),
-                Part::Sync => sync::measure(),
-            };
-            let measured = measured.unwrap_or_else(|why| Measured::failed(&why));
-            Measured { peak_bytes: peak_bytes(), ..measured }
-        },
-    )
+    let stop = || {
+        // Half of a part is no figure.
+        scratch::remove(&scratch::of_this_process(scratch::BENCH));
+        exit(Verdict::Interrupted.exit_code());
+    };
+    serve(stop, |part: Part| {
+        let measured = match part {
+            Part::Cluster(nodes) => cluster::measure(nodes),
+            Part::Ledger => ledger::measure().map_err(|failure| failure.to_string()),
+            Part::Sync => sync::measure(),
+        };
+        let measured = measured.unwrap_or_else(|why| Measured::failed(&why));
+        Measured { peak_bytes: peak_bytes(), ..measured }
+    })
 }
 
 /// The most memory this process has had resident; 0 where the system does not say.

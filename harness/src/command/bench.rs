@@ -8,6 +8,7 @@ use crate::backend::container::Containers;
 use crate::backend::process::Processes;
 use crate::bench::faults::Row;
 use crate::bench::{Figure, Part, SIZES, containers, faults, part, processes, table};
+use crate::interrupt::Interrupt;
 use crate::report::Verdict;
 use crate::suite::Backend;
 
@@ -51,23 +52,33 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
         }
         Ok::<(), miette::Report>(())
     };
-    let empty = Part::Cluster(0).measure().peak_bytes;
+    // Clusters of real nodes end with this process; what measures these has its own, and is told.
+    let interrupt = Interrupt::by_signals().into_diagnostic()?;
+    let empty = Part::Cluster(0).measure(&interrupt).peak_bytes;
     for nodes in sizes {
         let part = Part::Cluster(nodes);
-        let mut measured = part.measure();
+        let mut measured = part.measure(&interrupt);
+        if interrupt.asked() {
+            break;
+        }
         measured.figures.push(Figure::memory(nodes, measured.peak_bytes.saturating_sub(empty)));
         note(part, measured.figures, measured.does_not_count)?;
     }
-    if chosen.is_empty() {
-        for part in [Part::Ledger, Part::Sync] {
-            let measured = part.measure();
-            note(part, measured.figures, measured.does_not_count)?;
+    for part in [Part::Ledger, Part::Sync].into_iter().filter(|_| chosen.is_empty()) {
+        let measured = part.measure(&interrupt);
+        if interrupt.asked() {
+            break;
         }
+        note(part, measured.figures, measured.does_not_count)?;
     }
     if !speech.json {
         print!("{}", table(&figures));
     }
-    Ok(if counts { 0 } else { Verdict::Error.exit_code() })
+    Ok(match counts {
+        _ if interrupt.asked() => Verdict::Interrupted.exit_code(),
+        true => 0,
+        false => Verdict::Error.exit_code(),
+    })
 }
 
 /// Sizes that were asked for; nothing: what is usual.

@@ -2,7 +2,6 @@
 //! builds, temporary folders. What a living one has is never touched.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,8 +12,8 @@ use crate::backend::container::engine::Engine;
 use crate::backend::container::image;
 use crate::backend::container::leftovers::{self, Leftover};
 use crate::backend::container::owner::Life;
-use crate::bench::ledger;
 use crate::report::Verdict;
+use crate::scratch;
 use crate::suite::unix_seconds;
 
 #[derive(Debug, Args)]
@@ -31,9 +30,9 @@ pub(super) struct Arguments {
 pub(super) fn clean(arguments: &Arguments, speech: Speech) -> miette::Result<i32> {
     let age = arguments.older_than.map(|pause| pause.0);
     let mut well = true;
-    for folder in folders() {
+    for folder in scratch::left(age.unwrap_or_default()) {
         arguments.tell("folder", &folder.display().to_string(), "dead", speech);
-        well &= arguments.dry_run || std::fs::remove_dir_all(&folder).is_ok();
+        well &= arguments.dry_run || scratch::remove(&folder);
     }
     match Engine::find() {
         Ok(engine) => well &= arguments.clean_engine(&engine, age, speech)?,
@@ -110,16 +109,4 @@ fn word(life: Life) -> &'static str {
         Life::Dead => "dead",
         Life::Elsewhere => "elsewhere",
     }
-}
-
-/// Temporary folders of benches that are gone.
-fn folders() -> Vec<PathBuf> {
-    let all =
-        std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let is_left = |path: &PathBuf| {
-        let process =
-            path.file_name().and_then(|name| name.to_str()?.strip_prefix(ledger::FOLDER)?.parse::<u32>().ok());
-        process.is_some_and(|process| !PathBuf::from(format!("/proc/{process}")).exists())
-    };
-    all.filter(is_left).collect()
 }

@@ -168,14 +168,15 @@ pub fn main() -> ExitCode {
 /// What a shell says of a program that ended because nobody read on: 128 and the number of SIGPIPE.
 const NOBODY_READS: i32 = 128 + 13;
 
-/// Ends the process quietly when whoever reads its output or its errors has left, as after `schism run … | head`. What a run has
-/// started ends as it does however a harness ends.
+/// Ends the process quietly when whoever reads its output or its errors has left, as after `schism run … | head` or with its
+/// terminal. What a run has started ends as it does however a harness ends.
 fn end_with_the_reader() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panicked| {
         // std's printing macros panic with this text and offer no other sign.
         let what = panicked.payload_as_str().unwrap_or_default();
-        if what.starts_with("failed printing to std") && what.contains("Broken pipe") {
+        let gone = ["Broken pipe", "Input/output error"].iter().any(|why| what.contains(why));
+        if what.starts_with("failed printing to std") && gone {
             std::process::exit(NOBODY_READS);
         }
         before(panicked);

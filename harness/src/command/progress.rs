@@ -102,6 +102,7 @@ fn turn(names: &[String], entry: &Entry) -> Option<String> {
         }
         Happening::Healed => Some("the schedule is over, everything is healed".to_owned()),
         Happening::Found(finding) => Some(format!("{finding:?}")),
+        Happening::TakenDown => Some("the cluster is taken down".to_owned()),
         _ => None,
     }
 }

@@ -45,7 +45,7 @@ pub struct Outcome {
 }
 
 impl<B: Backend> Run<B> {
-    /// Ends the run: the checks have their last word, and everything is added up.
+    /// Ends the run: the checks have their last word, everything is added up, and the cluster is taken down.
     ///
     /// # Errors
     /// When the timeline could not be written.
@@ -86,23 +86,28 @@ impl<B: Backend> Run<B> {
                 _ => RequirementState::Missing,
             },
         });
+        let nodes = self.rows();
         let fault_bars = evidence.iter().flat_map(|evidence| {
             let step = evidence.step.clone();
             evidence.acted.iter().map(move |&(from, to)| TimelineFault { step: step.clone(), from, to })
         });
-        Ok(Outcome {
+        let outcome = Outcome {
             verdict,
             why,
             measured,
             violations,
             checks: checks.collect(),
-            nodes: self.rows(),
+            nodes,
             fault_bars: fault_bars.collect(),
             evidence,
             heights: self.heights,
             virtual_seconds: now.as_secs_f64(),
             timeline: self.timeline,
-        })
+        };
+        let taken_down = Entry { at: now, node: None, what: Happening::TakenDown };
+        (self.onlooker)(self.checks.view(), &taken_down);
+        drop(self.cluster);
+        Ok(outcome)
     }
 
     fn violation(&self, finding: &Finding) -> Violation {

@@ -12,6 +12,7 @@ use super::namespaces::{SUPERVISE, myself};
 use super::{Becomes, attach};
 use crate::backend::real::site::{Layer, Machine, Site, Wanted};
 use crate::backend::real::{PORT, Real, Settings};
+use crate::scratch;
 use crate::supervisor::netlink::links::Neighbour;
 
 /// A cluster of processes on the loopback.
@@ -41,7 +42,7 @@ impl Loopbacks {
         let nets = (0..NETS).map(|next| 1 + ((u16::from(first) + u16::from(next)) % u16::from(NETS)) as u8);
         let is_free = |net: &u8| TcpListener::bind((address(*net, 0), PORT)).is_ok();
         let net = nets.into_iter().find(is_free).ok_or("somebody listens on every net of the loopback")?;
-        let scratch = std::env::temp_dir().join(format!("schism-{}-{net}", std::process::id()));
+        let scratch = scratch::claim(&net.to_string());
         Ok(Self::on(Loopback { net, folder: settings.folder.clone(), scratch }, settings))
     }
 }
