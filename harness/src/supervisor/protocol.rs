@@ -1,7 +1,7 @@
 //! The protocol between a harness and the supervisor beside each real node: orders in, words out, one line of JSON each.
 //!
 //! ```text
-//! harness ── {"id":1,"what":{"hello":{"version":4,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
+//! harness ── {"id":1,"what":{"hello":{"version":5,"peers":[…]}}} ──▶ supervisor ── orders for the node as they are ──▶ node
 //! harness ◀── {"done":{"id":1,"with":"nothing"}} · {"event":…} ──── supervisor ◀── what the node says as it is ────── node
 //! ```
 //!
@@ -28,7 +28,7 @@ use super::netlink::links::Neighbour;
 use super::probe::{Probe, Probed};
 
 /// Version of this protocol: a harness and a supervisor of different versions do not talk.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes of a line at most: the largest block in hex, twice.
 pub const LONGEST_LINE: usize = 64 << 20;
 
@@ -77,6 +77,8 @@ pub enum What {
     Links(Vec<(Ipv4Addr, Link)>),
     /// Say what every link into this node has done.
     Count,
+    /// Say how much memory the supervisor itself takes.
+    Weigh,
     /// Say which queueing disciplines the kernel knows of those that shape traffic.
     Disciplines,
     /// Answer probes from now on.
@@ -217,6 +219,13 @@ pub enum Fruit {
     Answered(Answer),
     /// Of a report.
     Reported(Report),
+    /// Of weighing.
+    Weighed {
+        /// Bytes of the supervisor's memory that are resident.
+        resident_bytes: u64,
+        /// Of them those that lie in no file.
+        own_bytes: u64,
+    },
     /// Of the question for disciplines.
     Disciplines(Vec<String>),
     /// Of a probe.
