@@ -70,7 +70,11 @@ impl Driven {
         let (orders, answers) = (orders.ok_or("no input")?, BufReader::new(answers.ok_or("no output")?));
         let mut driven = Self { child, orders, answers, _folder: folder };
         let first = driven.heard()?;
-        if first["ready"]["seed"] == 7 { Ok(driven) } else { Err(format!("it began with {first}").into()) }
+        if first["ready"]["seed"] == 7 && first["ready"]["fault_layer"] == "fabric" {
+            Ok(driven)
+        } else {
+            Err(format!("it began with {first}").into())
+        }
     }
 
     fn heard(&mut self) -> Result<Value, Failed> {

@@ -5,6 +5,8 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
+pub use judge::CLOCK_GRAIN;
+
 use std::collections::BTreeSet;
 use std::ops::{Add, Sub};
 use std::time::Duration;

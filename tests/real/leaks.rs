@@ -160,12 +160,7 @@ impl Place {
 
     /// A program there.
     fn program(self, program: &Path) -> Command {
-        if self != Self::Loopback {
-            return Command::new(program);
-        }
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "sh", "-c", &format!("{FORBID_NETWORKS} && exec \"$0\" \"$@\"")]).arg(program);
-        command
+        if self == Self::Loopback { on_the_loopback(program) } else { Command::new(program) }
     }
 
     /// The same where the folder for runs has so much room; in a mount namespace of its own, so that this, too, goes with it.
@@ -179,6 +174,13 @@ impl Place {
         command.arg(format!("{} && exec \"$@\"", steps.join(" && "))).arg(runs).arg(SCHISM);
         command
     }
+}
+
+/// A program that may make no network namespace.
+pub fn on_the_loopback(program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "sh", "-c", &format!("{FORBID_NETWORKS} && exec \"$0\" \"$@\"")]).arg(program);
+    command
 }
 
 /// Every way to end, at every stage, and what else has clusters.

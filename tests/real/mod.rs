@@ -12,6 +12,7 @@ mod watch;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use leaks::on_the_loopback;
 pub use panics::{PANICS, panic_on_the_way};
 
 use libtest_mimic::{Failed, Trial};
@@ -129,6 +130,6 @@ fn setup(backend: Backend) -> Setup<'static> {
 
 fn all(backend: Backend) -> Vec<Named> {
     let clean = if backend == Backend::Container { clean::trials() } else { Vec::new() };
-    let told = told::trials(backend).into_iter().chain([sabotage::trial(backend)]);
+    let told = told::trials(backend).into_iter().chain(sabotage::trials(backend));
     told.chain(leaks::trials(backend)).chain(clean).collect()
 }

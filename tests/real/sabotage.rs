@@ -8,8 +8,8 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use schism::backend::container::Containers;
 use schism::backend::process::Processes;
-use schism::backend::real;
-use schism::backend::{Backend as Nodes, Heard, Lost, Place};
+use schism::backend::process::loopback::Loopbacks;
+use schism::backend::{self, Backend as Nodes, Heard, Lost};
 use schism::experiment::Experiment;
 use schism::report::{Colour, RequirementState, Results, Verdict, text};
 use schism::suite::{Backend, play_on};
@@ -19,41 +19,74 @@ use schism_chaos::evidence::{Confirmed, LinkCounters, NodeCounters};
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble};
 use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
+use schism_chaos::quantity::Length;
+use schism_chaos::schedule::{Start, Step};
 use schism_node::chain::Rules;
 use schism_node::control::{Answer, Question};
 use schism_node::wire::{Multiaddr, PeerId};
 
 use super::Named;
+use super::leaks::Place;
 
 /// The same file passes where nobody sabotages it.
 const FILE: &str = "../chaos/every-fault.yaml";
+/// What needs a mount namespace, or a container.
+const FULL_DISK: &str = "full_disk";
 
-/// The trial of a backend.
-pub(super) fn trial(backend: Backend) -> Named {
-    let run = move || -> Result<(), Failed> {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-        let faster = [format!("pace.{backend}=0.05")];
-        let mut experiment = Experiment::load(&file, &faster).map_err(|refusal| refusal.to_string())?;
-        // Who was never started agrees with nobody. That a check found something is another verdict.
-        experiment.finally.clear();
-        let setup = super::setup(backend);
-        let results = match backend {
-            Backend::Container => {
-                play_on(|settings| Containers::new(settings).map(Sabotaged::new), &experiment, &setup)
-            }
-            _ => play_on(|settings: real::Settings| Processes::new(settings).map(Sabotaged::new), &experiment, &setup),
-        };
-        all_missed(&results?)
-    };
-    (format!("every_fault_that_never_happens_is_missed_on_a_{backend}_run"), Box::new(run))
+/// The trials of a backend, one for each kind of it.
+pub(super) fn trials(backend: Backend) -> Vec<Named> {
+    let places = Place::ALL.into_iter().filter(|place| place.backend() == backend);
+    places.map(trial).collect()
 }
 
-fn all_missed(results: &Results) -> Result<(), Failed> {
+fn trial(place: Place) -> Named {
+    let run = move || -> Result<(), Failed> {
+        let mut experiment = match place {
+            Place::Loopback => every_fault_but_a_full_disk()?,
+            _ => every_fault(&format!("pace.{}=0.05", place.backend()))?,
+        };
+        // Who was never started agrees with nobody. That a check found something is another verdict.
+        experiment.finally.clear();
+        let setup = super::setup(place.backend());
+        let results = match place {
+            Place::Namespaces => play_on(|settings| Processes::new(settings).map(Sabotaged::new), &experiment, &setup),
+            Place::Loopback => play_on(|settings| Loopbacks::new(settings).map(Sabotaged::new), &experiment, &setup),
+            Place::Containers => play_on(|settings| Containers::new(settings).map(Sabotaged::new), &experiment, &setup),
+        };
+        all_missed(&results?, place)
+    };
+    (format!("every_fault_that_never_happens_is_missed_on_a_{}_run", place.name()), Box::new(run))
+}
+
+fn every_fault(setting: &str) -> Result<Experiment, Failed> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    Ok(Experiment::load(&file, &[setting.to_owned()]).map_err(|refusal| refusal.to_string())?)
+}
+
+/// The file without what the loopback cannot do; what comes after it does not wait for it.
+pub(super) fn every_fault_but_a_full_disk() -> Result<Experiment, Failed> {
+    let mut experiment = every_fault("pace.process=0.05")?;
+    let interval = experiment.topology.chain.interval();
+    let starts = |step: &Step| match step.trigger.start {
+        Start::At(at) => at.duration(interval, 1.0),
+        _ => Duration::ZERO,
+    };
+    let full = experiment.faults.iter().position(|step| step.fault.name() == FULL_DISK).ok_or("no disk is filled")?;
+    let gone = experiment.faults.remove(full);
+    let saved = starts(&experiment.faults[full]) - starts(&gone);
+    for step in &mut experiment.faults[full..] {
+        step.trigger.start = Start::At(Length::Time(starts(step) - saved));
+    }
+    experiment.duration = experiment.duration.map(|end| Length::Time(end.duration(interval, 1.0) - saved));
+    Ok(experiment)
+}
+
+fn all_missed(results: &Results, place: Place) -> Result<(), Failed> {
     let page = text(results, Colour::Never);
     if results.verdict != Verdict::Inconclusive {
         return Err(format!("a run of nothing is not inconclusive\n{page}").into());
     }
-    for kind in &CATALOGUE {
+    for kind in CATALOGUE.iter().filter(|kind| place != Place::Loopback || kind.name != FULL_DISK) {
         let mut steps = results.evidence.iter().filter(|evidence| evidence.fault == kind.name).peekable();
         if steps.peek().is_none() {
             return Err(format!("{FILE} has no {}", kind.name).into());
@@ -189,7 +222,7 @@ impl<B: Nodes> Nodes for Sabotaged<B> {
         self.nodes.memo_hits()
     }
 
-    fn add(&mut self, node: Place) {
+    fn add(&mut self, node: backend::Place) {
         self.nodes.add(node);
     }
 

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
 use schism::backend::Backend as _;
-use schism::backend::container::Containers;
 use schism::backend::container::engine::{Engine, told};
 use schism::backend::container::leftovers::{self, Kind};
 use schism::backend::container::owner::Owner;
+use schism::backend::container::{Containers, subnets};
 use schism::backend::process::Processes;
 use schism::backend::process::loopback::Loopbacks;
 use schism::backend::real::site::Site;
@@ -18,19 +19,23 @@ use schism::interrupt::Interrupt;
 use schism::report::{Colour, Verdict, text};
 use schism::run::Broken;
 use schism::run::story::{self, Story, seconds};
-use schism::suite::{Backend, Job};
+use schism::suite::{Backend, Job, Setup, play_on};
 use schism::topology::Topology;
 use schism_chaos::evidence::LinkCounters;
 use schism_chaos::fault::{CrashKind, Fault, Links};
-use testcontainers::bollard::query_parameters::InspectContainerOptions;
+use testcontainers::bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
+use testcontainers::bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions};
 
-use super::{Named, leaks};
+use super::{Named, leaks, sabotage};
 use crate::{experiments, stories};
 
 /// Real seconds that a second of these stories takes.
 const PACE: f64 = 0.05;
 /// The same where blocks are a second apart.
 const SLOWER: f64 = 0.25;
+
+/// The network that a cluster finds where it would be. The next cluster sweeps it up if it stays behind.
+const TAKEN: &str = "schism-taken";
 
 /// A disk torn every second, in short.
 const TORN: &[&str] = &["profile=quick", "faults.0.restart.kind=torn"];
@@ -43,6 +48,8 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
                 a_killed_node_returns_to_the_chain(story).await
             }),
             story("containers_share_a_busy_processor_with_others", "pair.yaml", Containers::new, shares_are_their_own),
+            story("containers_go_where_their_first_subnet_is_taken", "pair.yaml", beside_a_network, on_the_next_subnet),
+            ("an_engine_is_found_behind_a_link_to_its_socket".to_owned(), Box::new(an_engine_behind_a_link)),
             experiment("containers_pass_partition_heals", "partition-heals", &[], backend),
             experiment("containers_pass_every_fault", "every-fault", &[], backend),
             experiment("containers_notice_every_torn_disk", "real/killing", TORN, backend),
@@ -67,13 +74,27 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
         story("a_process_killed_on_the_loopback_returns_to_the_chain", "pair.yaml", Loopbacks::new, async |story| {
             a_killed_node_returns_to_the_chain(story).await
         }),
+        experiment("processes_pass_partition_heals", "partition-heals", &[], backend),
         experiment("processes_pass_every_fault", "every-fault", &[], backend),
+        (
+            "processes_on_the_loopback_pass_every_fault_but_a_full_disk".to_owned(),
+            Box::new(every_fault_on_the_loopback),
+        ),
         experiment("processes_open_their_ledgers_after_every_kill", "real/killing", &["profile=quick"], backend),
         experiment("processes_notice_every_torn_disk", "real/killing", TORN, backend),
         story("processes_ask_nobody_where_their_neighbours_are", "mesh-10.yaml", Processes::new, neighbours_are_known),
         story("a_frozen_process_says_nothing", "pair.yaml", Processes::new, a_frozen_process_says_nothing),
         story("a_selfish_process_makes_others_waste_blocks", "selfish-5.yaml", Processes::new, a_selfish_process),
     ]
+}
+
+/// Loss, jitter, bandwidth, cuts of one way, flaps and all others by the transport under each node.
+fn every_fault_on_the_loopback() -> Result<(), Failed> {
+    let experiment = sabotage::every_fault_but_a_full_disk()?;
+    // A machine that tests other things meanwhile may take its time.
+    let setup = Setup { timeout_factor: 3.0, ..super::setup(Backend::Process) };
+    let results = play_on(Loopbacks::new, &experiment, &setup)?;
+    if results.verdict == Verdict::Passed { Ok(()) } else { Err(text(&results, Colour::Never).into()) }
 }
 
 /// The machine under one of two nodes dies; on what its disk kept it comes back to the other's chain.
@@ -145,6 +166,59 @@ async fn shares_are_their_own(mut story: Story<Containers>) -> Result<(), story:
         assert_eq!(own, engine.about().groups && !engine.about().is_podman(), "{groups}");
     }
     Ok(())
+}
+
+/// A cluster whose first choice of a subnet is taken already.
+fn beside_a_network(settings: Settings) -> Result<Containers, String> {
+    let (engine, owner) = (Engine::find()?, Owner::this());
+    let (docker, labels) = (engine.docker().clone(), owner.labels(TAKEN));
+    engine.wait(async move {
+        // This process has had none: its next cluster is its first.
+        let subnet = subnets(&network(0)).next();
+        let config = vec![IpamConfig { subnet, ..Default::default() }];
+        let ipam = Some(Ipam { config: Some(config), ..Default::default() });
+        let request = NetworkCreateRequest { name: TAKEN.to_owned(), ipam, labels: Some(labels), ..Default::default() };
+        docker.create_network(request).await.map_err(told).map(drop)
+    })?;
+    Containers::new(settings)
+}
+
+/// Its nodes stand on its second choice, and find each other there.
+async fn on_the_next_subnet(mut story: Story<Containers>) -> Result<(), story::Failed> {
+    story.start().await?;
+    let engine = Engine::find().map_err(Broken::Backend)?;
+    let docker = engine.docker().clone();
+    let found = engine.wait(async move {
+        docker.remove_network(TAKEN).await.map_err(told)?;
+        docker.inspect_network(&network(0), None::<InspectNetworkOptions>).await.map_err(told)
+    });
+    let config = found.map_err(Broken::Backend)?.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let subnet = config.into_iter().find_map(|config| config.subnet);
+    assert_eq!(subnet, subnets(&network(0)).nth(1));
+    Ok(())
+}
+
+/// DOCKER_HOST may name a link. That it is heeded is seen where it leads nowhere.
+fn an_engine_behind_a_link() -> Result<(), Failed> {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let Some(socket) = host.strip_prefix("unix://").filter(|socket| Path::new(socket).exists()) else {
+        eprintln!("NOT TRIED: the engine at {host} has no socket on this machine that a link could lead to");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let link = folder.path().join("link.sock");
+    std::os::unix::fs::symlink(socket, &link)?;
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_schism"));
+    doctor.args(["doctor", "--json"]).env("DOCKER_HOST", format!("unix://{}", link.display()));
+    let said = String::from_utf8(doctor.output()?.stdout)?;
+    let mut rows = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let found = rows.any(|row| row["name"] == "backend container" && row["fine"] == true);
+    if found { Ok(()) } else { Err(said.into()) }
+}
+
+/// What the network of this process's cluster of this number is called.
+fn network(number: u64) -> String {
+    format!("schism-{}", Owner::this().session(number))
 }
 
 /// An adversary stands between the actors of a real node as it does in a simulation: without it everyone's blocks, a

@@ -7,8 +7,8 @@ use crate::effect::LinkChange;
 use crate::fault::{CrashKind, Fault};
 use crate::schedule::Prove;
 
-/// Seconds that a clock of a real node may run on between an order and the look at it.
-const CLOCK_GRAIN: f64 = 1.5;
+/// Seconds that a clock of a real node may run on between an order and the look at it: what moves one by no more is never proven.
+pub const CLOCK_GRAIN: f64 = 1.5;
 
 impl Witness {
     /// Judges what was noted of an occurrence of this fault, and what the file asks to be proven besides. To be asked

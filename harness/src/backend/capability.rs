@@ -74,20 +74,27 @@ impl Offer {
         Containers::new(anything()).and_then(Containers::offer)
     }
 
-    /// Whether a real backend can do this kind of fault there.
+    /// Whether a real backend can do this kind of fault there, a word of the catalogue or of [`rows`].
     pub fn can(self, fault: &str) -> Can {
         match fault {
-            "partition" | "cut" | "isolate" | "flap" | "latency" | "bandwidth" | "loss"
+            "partition" | "cut" | "isolate" | "flap" | "latency" | "jitter" | "bandwidth" | "loss"
                 if self.layer == Layer::Transport =>
             {
                 Can::By("the transport under each node")
+            }
+            "crash (machine)" if self.layer == Layer::Transport => {
+                Can::By("peers' transports hear it no more, then SIGKILL, and what was not synced is cut off")
             }
             "full_disk" if self.layer == Layer::Transport => Can::Not {
                 why: "without a mount namespace no node has a disk of its own that could be filled".to_owned(),
                 instead: "allow namespaces, or leave `--backend` out".to_owned(),
             },
             "partition" | "cut" | "isolate" | "flap" => Can::By("nftables drops what arrives"),
-            "latency" | "bandwidth" | "loss" => self.delays(),
+            "latency" | "jitter" | "bandwidth" | "loss" => self.delays(),
+            "crash (machine)" => Can::By("nftables silences it, then SIGKILL, and what was not synced is cut off"),
+            "crash (torn)" => Can::By("as its machine's, and its store is damaged"),
+            "restart" | "upgrade" | "churn" => Can::By("a crash of the kind that is said"),
+            "destroy" => Can::By("a crash of its machine, and its store is deleted"),
             "freeze" => Can::By("SIGSTOP"),
             "clock_skew" => Can::By("the node's own clock"),
             "slow" | "drop" | "hold" => Can::By("gates between the node's actors"),
@@ -133,11 +140,19 @@ impl Offer {
     }
 }
 
+/// Why nothing is done by a queueing discipline of the kernel, on any backend, and where that is decided.
+pub const UNNEEDED: &str = "no fault needs one: a delay line slows each link for itself and counts what it did, where a \
+                        discipline is one for all peers and counts nothing (docs/decisions/0008-one-delay-line-everywhere.md)";
+
 /// What the simulation does it by: there is nothing it cannot do.
 pub fn simulated(fault: &str) -> Can {
     Can::By(match fault {
         "freeze" => "its futures are not polled",
-        "crash" | "restart" | "upgrade" | "churn" | "destroy" => "its futures are dropped",
+        "crash" | "crash (process)" => "its futures are dropped",
+        "crash (machine)" => "the same in silence, without what was not synced",
+        "crash (torn)" => "the same, and the disk in memory is damaged",
+        "restart" | "upgrade" | "churn" => "a crash of the kind that is said",
+        "destroy" => "a crash of its machine, and its store is deleted",
         "clock_skew" => "the node's own clock",
         "slow" | "drop" | "hold" => "gates between the node's actors",
         "full_disk" | "failing_sync" => "the disk in memory",
@@ -147,14 +162,25 @@ pub fn simulated(fault: &str) -> Can {
     })
 }
 
-/// Every kind of fault, and whether a backend can do it, which offers this where it is a real one.
+/// Every kind of fault by the word of the catalogue, but for those that are not all done by the same: jitter has a row beside
+/// latency, and each kind of crash its own.
+pub fn rows() -> Vec<&'static str> {
+    let of_kind = |name: &'static str| match name {
+        "latency" => vec![name, "jitter"],
+        "crash" => vec!["crash (process)", "crash (machine)", "crash (torn)"],
+        _ => vec![name],
+    };
+    CATALOGUE.iter().flat_map(|kind| of_kind(kind.name)).collect()
+}
+
+/// Each of these [`rows`], and whether a backend can do it, which offers this where it is a real one.
 pub fn table(backend: suite::Backend, offer: &Result<Offer, String>) -> Vec<(&'static str, Can)> {
     let of = |fault: &'static str| match (backend, offer) {
         (suite::Backend::Simulated, _) => simulated(fault),
         (_, Ok(offer)) => offer.can(fault),
         (_, Err(why)) => not(why),
     };
-    CATALOGUE.iter().map(|kind| (kind.name, of(kind.name))).collect()
+    rows().into_iter().map(|fault| (fault, of(fault))).collect()
 }
 
 fn not(why: &str) -> Can {
@@ -170,26 +196,128 @@ fn anything() -> Settings {
     Settings { seed: 0, pace: 1.0, gated: false, small_disks: false, folder: None }
 }
 
+/// Settings that forbid user namespaces to whoever is not root: where they are, the value that does, and what it means.
+const FORBIDDING: [(&str, &str, &str); 3] = [
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "AppArmor forbids user namespaces: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`, or run as root",
+    ),
+    (
+        "/proc/sys/kernel/unprivileged_userns_clone",
+        "0",
+        "the kernel keeps user namespaces to root: `sysctl kernel.unprivileged_userns_clone=1`, or run as root",
+    ),
+    (
+        "/proc/sys/user/max_user_namespaces",
+        "0",
+        "no user namespaces are left: `sysctl user.max_user_namespaces=10000`, or run as root",
+    ),
+];
+
+/// Why nobody but root may make user namespaces here, by the system's settings, and what would help; nothing: everybody may.
+pub fn users_are_kept_out() -> Option<&'static str> {
+    kept_out(|path| fs::read_to_string(path).ok())
+}
+
+fn kept_out(read: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let forbids = |path, value| read(path).is_some_and(|read| read.trim() == value);
+    FORBIDDING.into_iter().find(|(path, value, _)| forbids(path, *value)).map(|(.., why)| why)
+}
+
 /// How namespaces come to be allowed here.
 fn remedy() -> &'static str {
-    let is = |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|read| read.trim() == value);
-    if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
-        return "AppArmor forbids user namespaces: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`, or run as root";
-    }
-    if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
-        return "the kernel keeps user namespaces to root: `sysctl kernel.unprivileged_userns_clone=1`, or run as root";
-    }
-    if is("/proc/sys/user/max_user_namespaces", "0") {
-        return "no user namespaces are left: `sysctl user.max_user_namespaces=10000`, or run as root";
-    }
-    "in a container it takes the right to make namespaces: `--privileged`, or another machine"
+    let no_networks = fs::read_to_string("/proc/sys/user/max_net_namespaces").is_ok_and(|most| most.trim() == "0");
+    users_are_kept_out().unwrap_or(if no_networks {
+        "no network namespaces are left: `sysctl user.max_net_namespaces=10000`"
+    } else {
+        "in a container it takes the right to make namespaces: `--privileged`, or another machine"
+    })
 }
 
 impl fmt::Display for Can {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::By(what) => f.write_str(what),
-            Self::Not { why, .. } => write!(f, "no: {why}"),
+            Self::Not { why, instead } => write!(f, "no: {why}; {instead}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(queueing: Option<Queueing>) -> Offer {
+        Offer { layer: Layer::Kernel, queueing, disciplines: [false, true, false] }
+    }
+
+    #[test]
+    fn without_a_queue_links_are_cut_and_not_slowed_and_the_modules_are_named() {
+        let offer = kernel(None);
+        for fault in ["latency", "jitter", "bandwidth", "loss"] {
+            let said = offer.can(fault).to_string();
+            assert_eq!(
+                said,
+                "no: this kernel hands frames to nobody (it has neither nft_queue nor xt_NFQUEUE); load one of the two \
+                 modules, or leave `--backend` out",
+                "{fault}"
+            );
+        }
+        assert_eq!(offer.can("partition").to_string(), "nftables drops what arrives");
+        assert!(matches!(offer.can("full_disk"), Can::By(_)));
+    }
+
+    #[test]
+    fn with_a_queue_it_is_the_delay_line_behind_it() {
+        let by = |queueing| kernel(Some(queueing)).can("jitter").to_string();
+        assert_eq!(by(Queueing::Native), "a delay line behind nftables' queue");
+        assert_eq!(by(Queueing::Compatible), "a delay line behind the NFQUEUE target");
+    }
+
+    #[test]
+    fn on_the_loopback_no_disk_is_filled_and_no_kernel_is_named() {
+        let offer = Offer::of_the_loopback();
+        let rows = table(suite::Backend::Process, &Ok(offer));
+        let refused: Vec<&str> =
+            rows.iter().filter(|(_, can)| matches!(can, Can::Not { .. })).map(|row| row.0).collect();
+        assert_eq!(refused, ["full_disk"]);
+        assert!(offer.can("full_disk").to_string().ends_with("; allow namespaces, or leave `--backend` out"));
+        assert!(rows.iter().all(|(_, can)| !can.to_string().contains("nftables")), "{rows:?}");
+        let machine = offer.can("crash (machine)").to_string();
+        assert!(machine.starts_with("peers' transports hear it no more, then SIGKILL"), "{machine}");
+        assert_eq!(offer.can("crash (process)").to_string(), "SIGKILL");
+    }
+
+    #[test]
+    fn where_there_is_no_engine_every_fault_has_the_reason_and_the_alternative() {
+        let rows = table(suite::Backend::Container, &Err("no engine answers".to_owned()));
+        assert_eq!(rows.len(), CATALOGUE.len() + 3, "jitter, and two kinds of crash more");
+        for (fault, can) in rows {
+            let said = "no: no engine answers; leave `--backend` out: the simulation runs the same node";
+            assert_eq!(can.to_string(), said, "{fault}");
+        }
+        assert!(table(suite::Backend::Simulated, &Err(String::new())).iter().all(|(_, can)| matches!(can, Can::By(_))));
+    }
+
+    #[test]
+    fn a_discipline_that_is_lacking_is_named_with_the_reason_why_none_is_needed() {
+        let said = kernel(None).disciplines();
+        assert_eq!(said, "of netem, tbf and htb the kernel has tbf, and lacks netem and htb");
+        assert!(UNNEEDED.starts_with("no fault needs one"), "{UNNEEDED}");
+        let page = UNNEEDED.split(['(', ')']).nth(1).unwrap_or_default();
+        assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page).exists(), "{page}");
+    }
+
+    #[test]
+    fn a_setting_that_forbids_user_namespaces_is_named() {
+        let system = |wrong: &'static str, value: &'static str| {
+            kept_out(move |path| (path == wrong).then(|| format!("{value}\n")))
+        };
+        for (path, value, why) in FORBIDDING {
+            assert_eq!(system(path, value), Some(why));
+            assert_eq!(system(path, "7"), None, "{path}");
+        }
+        assert_eq!(system("", ""), None, "a system without such settings");
     }
 }

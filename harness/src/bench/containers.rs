@@ -7,13 +7,14 @@ use schism_chaos::simulation::Stopwatch;
 use testcontainers::bollard::models::{ContainerCreateBody, HostConfig};
 use testcontainers::bollard::query_parameters::{CreateContainerOptions, StartContainerOptions};
 
-use super::{Figure, real};
+use super::{Figure, command, real};
 use crate::backend::container::attach::GRACE;
 use crate::backend::container::engine::{Engine, told};
 use crate::backend::container::owner::Owner;
 use crate::backend::container::reaper::Reaper;
 use crate::backend::container::{AT_ONCE, Containers, image};
 use crate::backend::process::namespaces::SUPERVISE;
+use crate::suite::Backend;
 
 /// Nodes of a cluster where nothing else is asked for; a ring is measured then, too.
 const MANY: u32 = 20;
@@ -32,6 +33,7 @@ pub fn measure(sizes: &[u32]) -> Result<Vec<Figure>, String> {
         all.push(Figure::of(nodes, "floor_s", floor, "s"));
         all.push(Figure::of(nodes, "up_over_floor", up / floor, "times"));
         all.extend(figures);
+        all.push(command::measure(Backend::Container, nodes as u32)?);
     }
     if sizes.is_empty() {
         all.extend(real::measure_ring(Containers::new)?);

@@ -4,12 +4,14 @@
 //! - [`chain`]: a chain to measure with, made in advance.
 //! - [`ledger`]: connecting and opening that chain.
 //! - [`sync`]: one node fetching it from another.
-//! - [`processes`], [`containers`]: clusters of real nodes. `real`: what is measured of both.
+//! - [`processes`], [`containers`]: clusters of real nodes. `real`: what is measured of both. `command`: how long the
+//!   whole command takes.
 //! - [`faults`]: what links really do, against what was asked of them.
 //! - [`part`]: what is measured in a process of its own, and by whom.
 
 pub mod chain;
 pub mod cluster;
+mod command;
 pub mod containers;
 pub mod faults;
 pub mod ledger;

@@ -1,7 +1,12 @@
 //! Real nodes: how soon a cluster stands, how soon a cut is in force, how soon it agrees, how soon its halves agree when
 //! they meet again, and what all that costs the harness.
+//!
+//! A cluster is connected when every node can be reached from every other over connections that both ends have told of.
+//! Links carry again, after a heal, with the first frame that is counted between the halves, in either direction: until
+//! then it is the kernel's TCP that waits, between two attempts to send again what the cut held. From that frame on
+//! everything counts: what had been held, the first block that crosses, and the reorganisations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bitcoin::BlockHash;
@@ -9,6 +14,7 @@ use schism_chaos::link::Link;
 use schism_chaos::selector::Role;
 use schism_chaos::simulation::Stopwatch;
 use schism_node::control::{Event, Question};
+use schism_node::wire::PeerId;
 
 use super::part::peak_bytes;
 use super::{Figure, SEED, group};
@@ -19,7 +25,7 @@ use crate::cluster::{Blueprint, Cluster};
 use crate::topology::{LinkClass, Overlay, Topology};
 
 /// Outbound connections each node of a large cluster seeks.
-const DEGREE: u32 = 4;
+pub(super) const DEGREE: u32 = 4;
 /// Nodes of the ring.
 const RING: u32 = 8;
 /// Blocks that everyone has to agree on.
@@ -58,14 +64,18 @@ struct Quiet<S> {
     cluster: Cluster<Real<S>>,
     /// Where each node stands, once it has said so: hash and height.
     tips: BTreeMap<usize, (BlockHash, u32)>,
-    peers: Vec<usize>,
+    /// Whom each is connected to, as it says itself.
+    peers: Vec<BTreeSet<PeerId>>,
+    /// When something was last heard, on the cluster's clock.
+    heard: Duration,
 }
 
 async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, String> {
     let (watch, processor) = (Stopwatch::start(), processor_seconds());
     let mut quiet = Quiet::start(begin, nodes, Overlay::unstructured(DEGREE)).await?;
     let up = watch.elapsed();
-    quiet.wait_until("everyone has a peer", |quiet| quiet.peers.iter().all(|peers| *peers > 0)).await?;
+    let numbers: BTreeMap<PeerId, usize> = (0..nodes as usize).map(|node| (quiet.peer(node), node)).collect();
+    quiet.wait_until("everyone can reach everyone", |quiet| is_whole(&quiet.peers, &numbers)).await?;
     let connected = watch.elapsed();
     quiet.mine(0, BLOCKS);
     quiet.wait_until("everyone agrees", |quiet| quiet.agrees(BLOCKS)).await?;
@@ -74,6 +84,7 @@ async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, Strin
     let cut = cut.elapsed();
     quiet.cluster.count().await;
     let (resident, own) = quiet.cluster.backend().largest_resident();
+    let (beside, beside_own) = quiet.cluster.backend().largest_supervisor().await?;
     let (busy, all) = (processor_seconds() - processor, watch.elapsed().as_secs_f64());
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let nodes = nodes as usize;
@@ -83,6 +94,8 @@ async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, Strin
         Figure::of(nodes, "partition_ms", cut.as_secs_f64() * 1_000.0, "ms"),
         Figure::of(nodes, "mib_resident", mib(resident), "MiB"),
         Figure::of(nodes, "mib_own", mib(own), "MiB in no file"),
+        Figure::of(nodes, "supervisor_mib_resident", mib(beside), "MiB"),
+        Figure::of(nodes, "supervisor_mib_own", mib(beside_own), "MiB in no file"),
         Figure::of(nodes, "harness_cpu_s", busy, "s"),
         Figure::of(nodes, "harness_cpu_share", busy / all, "of one core"),
         Figure::of(nodes, "harness_mib", mib(peak_bytes()), "MiB"),
@@ -92,7 +105,7 @@ async fn many<S: Site>(begin: Begin<S>, nodes: u32) -> Result<Vec<Figure>, Strin
 async fn ring<S: Site>(begin: Begin<S>) -> Result<Vec<Figure>, String> {
     let mut quiet = Quiet::start(begin, RING, Overlay::Ring).await?;
     let nodes = RING as usize;
-    quiet.wait_until("all links stand", |quiet| quiet.peers.iter().all(|peers| *peers == 2)).await?;
+    quiet.wait_until("all links stand", |quiet| quiet.peers.iter().all(|peers| peers.len() == 2)).await?;
     let watch = Stopwatch::start();
     quiet.mine(0, BLOCKS);
     quiet.wait_until("the ring agrees", |quiet| quiet.agrees(BLOCKS)).await?;
@@ -104,19 +117,34 @@ async fn ring<S: Site>(begin: Begin<S>) -> Result<Vec<Figure>, String> {
     quiet.mine(nodes - 1, 2);
     let sides = |quiet: &Quiet<S>| quiet.tips.get(&1) != quiet.tips.get(&(nodes - 2));
     quiet.wait_until("each half has a tip of its own", sides).await?;
-    let before = quiet.tips.get(&(nodes - 1)).copied();
-    let watch = Stopwatch::start();
+    let before = quiet.crossed(halves).await;
     quiet.set_cut(halves, false).await?;
-    let crossed = |quiet: &Quiet<S>| (nodes / 2..nodes).any(|node| quiet.tips.get(&node) != before.as_ref());
-    quiet.wait_until("something crosses", crossed).await?;
-    let carried = watch.elapsed();
+    let healed = quiet.cluster.now();
+    while quiet.crossed(halves).await == before {
+        if quiet.cluster.now() > healed + PATIENCE {
+            return Err(quiet.late("a frame crosses"));
+        }
+    }
+    let carries = quiet.cluster.now();
     quiet.wait_until("the halves agree", |quiet| quiet.agrees(0)).await?;
-    let met = watch.elapsed();
+    let agree = quiet.heard;
     Ok(vec![
         Figure::of(nodes, "agree_on_50_s", agreed.as_secs_f64(), "s"),
-        Figure::of(nodes, "heal_to_first_block_s", carried.as_secs_f64(), "s"),
-        Figure::of(nodes, "first_block_to_agreement_s", met.saturating_sub(carried).as_secs_f64(), "s"),
+        Figure::of(nodes, "heal_to_first_frame_s", carries.saturating_sub(healed).as_secs_f64(), "s"),
+        Figure::of(nodes, "first_frame_to_agreement_s", agree.saturating_sub(carries).as_secs_f64(), "s"),
+        Figure::of(nodes, "heal_to_agreement_s", agree.saturating_sub(healed).as_secs_f64(), "s"),
     ])
+}
+
+/// Whether every node can be reached from every other, over connections that both ends tell of.
+fn is_whole(peers: &[BTreeSet<PeerId>], numbers: &BTreeMap<PeerId, usize>) -> bool {
+    let ids: BTreeMap<usize, PeerId> = numbers.iter().map(|(id, node)| (*node, *id)).collect();
+    let (mut reached, mut next) = (BTreeSet::from([0]), vec![0]);
+    while let Some(node) = next.pop() {
+        let others = peers[node].iter().filter_map(|peer| numbers.get(peer).copied());
+        next.extend(others.filter(|other| peers[*other].contains(&ids[&node]) && reached.insert(*other)));
+    }
+    reached.len() == peers.len()
 }
 
 impl<S: Site> Quiet<S> {
@@ -127,7 +155,26 @@ impl<S: Site> Quiet<S> {
         let settings = Settings { seed: SEED, pace: 1.0, gated: false, small_disks: false, folder: None };
         let mut cluster = Cluster::new(begin(settings)?, blueprint);
         cluster.start().await?;
-        Ok(Self { cluster, tips: BTreeMap::new(), peers: vec![0; nodes as usize] })
+        let peers = vec![BTreeSet::new(); nodes as usize];
+        Ok(Self { cluster, tips: BTreeMap::new(), peers, heard: Duration::ZERO })
+    }
+
+    fn peer(&mut self, node: usize) -> PeerId {
+        self.cluster.backend().peer(node)
+    }
+
+    /// Frames that crossed between two sides so far, in both directions.
+    async fn crossed(&mut self, side: impl Fn(usize) -> bool) -> u64 {
+        self.cluster.count().await;
+        let nodes = self.peers.len();
+        let pairs = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to)));
+        let between = pairs.filter(|(from, to)| side(*from) != side(*to));
+        between.map(|(from, to)| self.cluster.link_counters(from, to).carried).sum()
+    }
+
+    /// Why something did not happen in time.
+    fn late(&self, what: &str) -> String {
+        self.cluster.broken().unwrap_or_else(|| format!("not within {PATIENCE:?}: {what}"))
     }
 
     fn mine(&mut self, node: usize, blocks: u32) {
@@ -157,14 +204,14 @@ impl<S: Site> Quiet<S> {
         let deadline = self.cluster.now() + PATIENCE;
         while !so(self) {
             let heard = self.cluster.next(deadline).await;
-            let late = || self.cluster.broken().unwrap_or_else(|| format!("not within {PATIENCE:?}: {what}"));
-            let Heard { node, event, .. } = heard.ok_or_else(late)?;
+            let Heard { node, event, at } = heard.ok_or_else(|| self.late(what))?;
+            self.heard = at;
             match event {
                 Event::Started { ledger } | Event::TipChanged { ledger, .. } => {
                     self.tips.insert(node, (ledger.tip.hash, ledger.tip.height));
                 }
-                Event::PeerConnected { .. } => self.peers[node] += 1,
-                Event::PeerDisconnected { .. } => self.peers[node] = self.peers[node].saturating_sub(1),
+                Event::PeerConnected { peer, .. } => drop(self.peers[node].insert(peer)),
+                Event::PeerDisconnected { peer, .. } => drop(self.peers[node].remove(&peer)),
                 _ => {}
             }
         }
@@ -183,4 +230,22 @@ fn processor_seconds() -> f64 {
     // Its name stands in brackets and may have anything in it; the fields behind it are counted from 3.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_graph_is_whole_when_a_way_leads_to_everyone_and_both_ends_know_it() {
+        let ids: Vec<PeerId> = (0..4).map(|node| crate::backend::draws::peer(SEED, node)).collect();
+        let numbers = ids.iter().copied().zip(0..).collect();
+        let is = |said: [&[usize]; 4]| {
+            let peers = said.map(|said| said.iter().map(|peer| ids[*peer]).collect::<BTreeSet<_>>());
+            is_whole(&peers, &numbers)
+        };
+        assert!(is([&[1], &[0, 2], &[1, 3], &[2]]));
+        assert!(!is([&[1], &[0], &[3], &[2]]), "everyone has a peer, and there are two islands");
+        assert!(!is([&[1], &[0, 2], &[3], &[2]]), "one end alone tells of a connection");
+    }
 }

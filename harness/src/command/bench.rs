@@ -4,6 +4,7 @@ use clap::Args;
 use miette::{IntoDiagnostic, miette};
 
 use super::Speech;
+use crate::backend::capability::Offer;
 use crate::backend::container::Containers;
 use crate::backend::process::Processes;
 use crate::bench::faults::Row;
@@ -31,8 +32,12 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
         Backend::Container if arguments.faults => return judge(faults::measure(Containers::new), speech),
         _ if arguments.faults => return judge(faults::measure(Processes::new), speech),
         Backend::Simulated => {}
-        Backend::Process => return tell(processes::measure(&sizes_of_real(arguments)), speech),
-        Backend::Container => return tell(containers::measure(&sizes_of_real(arguments)), speech),
+        Backend::Process | Backend::Container => {
+            say_where(arguments.backend);
+            let sizes: Vec<u32> = arguments.nodes.iter().map(|nodes| u32::from(*nodes)).collect();
+            let measure = if arguments.backend == Backend::Process { processes::measure } else { containers::measure };
+            return tell(measure(&sizes), speech);
+        }
     }
     let chosen: Vec<usize> = arguments.nodes.iter().map(|nodes| usize::from(*nodes)).collect();
     let sizes = if chosen.is_empty() { SIZES.to_vec() } else { chosen.clone() };
@@ -81,9 +86,13 @@ pub(super) fn bench(arguments: &Arguments, speech: Speech) -> miette::Result<i32
     })
 }
 
-/// Sizes that were asked for; nothing: what is usual.
-fn sizes_of_real(arguments: &Arguments) -> Vec<u32> {
-    arguments.nodes.iter().map(|nodes| u32::from(*nodes)).collect()
+/// Says whose faults are measured, and why not the kernel's where it is not those: beside the figures, not among them.
+fn say_where(backend: Backend) {
+    let why = match Offer::of_processes() {
+        (_, Some(why)) if backend == Backend::Process => format!(", on the loopback: {why}"),
+        _ => String::new(),
+    };
+    eprintln!("{backend} · {} faults{why}", backend.fault_layer());
 }
 
 /// Tells what clusters of real nodes came to.

@@ -4,7 +4,7 @@ use clap::Args;
 use schism_chaos::simulation::{Settings, simulate};
 
 use super::Speech;
-use crate::backend::capability::{Offer, table};
+use crate::backend::capability::{Can, Offer, UNNEEDED, table, users_are_kept_out};
 use crate::backend::container::engine::Engine;
 use crate::backend::container::leftovers::{self, Leftover};
 use crate::backend::container::owner::Life;
@@ -25,10 +25,12 @@ pub(super) fn doctor(_: &Arguments, speech: Speech) -> miette::Result<i32> {
     let rows = [
         ("version", Ok(env!("CARGO_PKG_VERSION").to_owned())),
         ("processors", Ok(processors.to_string())),
+        ("user namespaces", Ok(user_namespaces())),
         ("engine", engine()),
         ("left by the dead", left()),
         ("backend simulated", simulated.map_err(|failure| failure.to_string())),
         ("backend process", processes(of_processes, no_namespaces, user)),
+        ("netem, tbf, htb", Ok(UNNEEDED.to_owned())),
         ("backend container", real(&container, "containers of the engine")),
     ];
     for (name, found) in rows {
@@ -51,6 +53,11 @@ fn engine() -> Result<String, String> {
     let engine = Engine::find()?;
     let about = engine.about();
     Ok(format!("{} {}, API {}, kernel {}", about.name, about.version, about.api, about.kernel))
+}
+
+/// Whether whoever is not root may make them, by the settings of the system: root needs none.
+fn user_namespaces() -> String {
+    users_are_kept_out().map_or_else(|| "everybody may make them".to_owned(), |why| format!("root alone: {why}"))
 }
 
 /// What clusters of harnesses that are gone have left in the engine, although a cluster began just now and swept: it will
@@ -82,22 +89,61 @@ fn real(offer: &Result<Offer, String>, place: &str) -> Result<String, String> {
     Ok(format!("works, {place}, faults by the kernel; links are slowed by: {slowed}; {others}"))
 }
 
-/// Which fault each backend does by what.
+/// Which fault each backend does by what. What one cannot do has its reason, and what to do instead, below the table.
 fn faults(process: &Result<Offer, String>, container: &Result<Offer, String>, speech: Speech) {
-    let simulated = table(Backend::Simulated, process);
-    let (process, container) = (table(Backend::Process, process), table(Backend::Container, container));
-    if !speech.json {
-        println!("\n{:<12} {:<36} {:<46} container", "fault", "simulated", "process");
-    }
-    for (((fault, simulated), (_, process)), (_, container)) in simulated.into_iter().zip(process).zip(container) {
-        let [simulated, process, container] = [simulated, process, container].map(|can| can.to_string());
-        if speech.json {
+    let tables = [Backend::Simulated, Backend::Process, Backend::Container].map(|backend| {
+        let offer = if backend == Backend::Container { container } else { process };
+        (backend, table(backend, offer))
+    });
+    let rows =
+        (0..tables[0].1.len()).map(|row| (tables[0].1[row].0, tables.each_ref().map(|(_, table)| &table[row].1)));
+    if speech.json {
+        for (fault, [simulated, process, container]) in rows {
+            let said = |can: &Can| can.to_string();
+            let (simulated, process, container) = (said(simulated), said(process), said(container));
             let row = serde_json::json!({
                 "fault": fault, "simulated": simulated, "process": process, "container": container,
             });
             println!("{row}");
-        } else {
-            println!("{fault:<12} {simulated:<36} {process:<46} {container}");
         }
+        return;
+    }
+    println!("\n{:<16} {:<51} {:<80} container", "fault", "simulated", "process");
+    for (fault, row) in rows {
+        let [simulated, process, container] = row.map(|can| match can {
+            Can::By(what) => what,
+            Can::Not { .. } => "no",
+        });
+        println!("{fault:<16} {simulated:<51} {process:<80} {container}");
+    }
+    for (backend, table) in &tables {
+        refusals(table).into_iter().for_each(|(faults, why)| println!("\n{backend} cannot do {faults}: {why}"));
+    }
+}
+
+/// What cannot be done, and why: faults with the same reason stand together.
+fn refusals(table: &[(&'static str, Can)]) -> Vec<(String, String)> {
+    let mut refusals: Vec<(String, String)> = Vec::new();
+    for (fault, can) in table {
+        let Can::Not { why, instead } = can else { continue };
+        let why = format!("{why}; {instead}");
+        match refusals.iter_mut().find(|(_, other)| *other == why) {
+            Some((faults, _)) => faults.extend([", ", fault]),
+            None => refusals.push(((*fault).to_owned(), why)),
+        }
+    }
+    refusals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_done_is_told_once_with_what_to_do_instead() {
+        let not = |why: &str| Can::Not { why: why.to_owned(), instead: "do that".to_owned() };
+        let table = [("latency", not("no queue")), ("cut", Can::By("nftables")), ("loss", not("no queue"))];
+        assert_eq!(refusals(&table), [("latency, loss".to_owned(), "no queue; do that".to_owned())]);
+        assert!(refusals(&table[1..2]).is_empty());
     }
 }

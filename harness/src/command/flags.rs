@@ -19,9 +19,8 @@ pub(super) struct Flags {
     /// Where nodes run: simulated, process or container
     #[arg(long, default_value_t, env = "SCHISM_BACKEND")]
     backend: Backend,
-    /// Refuse a backend that has less real faults than these: kernel-faults
-    #[arg(long, value_name = "WHAT", value_parser = ["kernel-faults"], env = "SCHISM_REQUIRE")]
-    require: Option<String>,
+    #[command(flatten)]
+    require: Require,
     /// How much of the wire is real in the simulation: memory or wire (noise and yamux)
     #[arg(long, default_value = "memory", value_parser = ["memory", "wire"], env = "SCHISM_FIDELITY")]
     fidelity: String,
@@ -60,6 +59,32 @@ pub(super) struct Flags {
     inconclusive: String,
 }
 
+/// Which faults are real enough.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Require {
+    /// Refuse a backend that has less real faults than these: kernel-faults
+    #[arg(long, value_name = "WHAT", value_parser = ["kernel-faults"], env = "SCHISM_REQUIRE")]
+    require: Option<String>,
+}
+
+impl Require {
+    /// Whether a backend has what is required.
+    pub(super) fn require(&self, backend: Backend) -> miette::Result<()> {
+        if self.require.is_none() || backend.fault_layer() == "kernel" {
+            return Ok(());
+        }
+        let help = match Offer::of_processes() {
+            (_, Some(why)) if backend == Backend::Process => why,
+            _ => "`--backend process` uses the kernel's",
+        };
+        Err(miette!(
+            help = help,
+            "the {backend} backend's faults are those of its {}, not the kernel's, so nothing was started",
+            backend.fault_layer()
+        ))
+    }
+}
+
 /// One part of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shard {
@@ -83,18 +108,7 @@ impl FromStr for Shard {
 impl Flags {
     /// A job without a file, and whether it can be done at all.
     pub(super) fn template(&self) -> miette::Result<Job> {
-        if self.require.is_some() && self.backend.fault_layer() != "kernel" {
-            let help = match Offer::of_processes() {
-                (_, Some(why)) if self.backend == Backend::Process => why,
-                _ => "`--backend process` uses the kernel's",
-            };
-            return Err(miette!(
-                help = help,
-                "the {} backend's faults are those of its {}, not the kernel's, so nothing was started",
-                self.backend,
-                self.backend.fault_layer()
-            ));
-        }
+        self.require.require(self.backend)?;
         let mut settings = self.settings.clone();
         settings.extend(self.seed.map(|seed| format!("seed={seed}")));
         Ok(Job {
@@ -123,8 +137,12 @@ impl Flags {
         numbered.filter(|(number, _)| number % shard.of == shard.number - 1).map(|(_, job)| job).collect()
     }
 
-    /// Does all of several jobs in worker processes, a line each and a table at the end.
+    /// Does all of several jobs in worker processes: a line for all, one for each, and a table at the end.
     pub(super) fn work_all(&self, jobs: &[Job], interrupt: &Interrupt, speech: Speech) -> Vec<Results> {
+        if !speech.json && !speech.quiet {
+            let plural = if jobs.len() == 1 { "" } else { "s" };
+            println!("{} · {} faults · {} run{plural}", self.backend, self.backend.fault_layer(), jobs.len());
+        }
         let mut ended: Vec<(usize, Results)> = Vec::new();
         let measuring = progress::show_measuring(speech.quiet || speech.json);
         suite::work_all(jobs, self.at_once(), interrupt, measuring, |number, results| {

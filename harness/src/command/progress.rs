@@ -1,5 +1,6 @@
 //! Progress: what a run shows while it goes on. On a terminal a line that moves, else a line for what happens.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use schism_node::control::Event;
 
 use crate::checks::View;
 use crate::experiment::Experiment;
-use crate::run::Onlooker;
+use crate::run::{CONNECTED, Onlooker};
 use crate::timeline::{Entry, Happening};
 
 /// Shows a run of this experiment; `plain` lines where nobody watches.
@@ -19,10 +20,11 @@ pub(super) fn show(experiment: &Experiment, quiet: bool) -> Onlooker {
     }
     let names: Vec<String> = experiment.faults.iter().map(|step| step.name.clone()).collect();
     if !std::io::stderr().is_terminal() {
-        let mut runs = false;
+        let (mut runs, mut lonely) = (false, None);
         return Box::new(move |view, entry| {
             let starts = matches!(entry.what, Happening::Event(Event::Started { .. }));
             let first = (starts && !std::mem::replace(&mut runs, true)).then(|| "the first node runs".to_owned());
+            let first = first.or_else(|| connected(&mut lonely, view, entry).then(|| CONNECTED.to_owned()));
             if let Some(words) = first.or_else(|| turn(&names, entry)) {
                 eprintln!("{:>8.1} s  height {:>4}  {words}", entry.at.as_secs_f64(), height(view));
             }
@@ -47,7 +49,7 @@ pub(super) fn show(experiment: &Experiment, quiet: bool) -> Onlooker {
             return;
         }
         shown = entry.at;
-        let tips: std::collections::BTreeSet<_> = view.expected().filter_map(|node| view.nodes()[node].tip).collect();
+        let tips: BTreeSet<_> = view.expected().filter_map(|node| view.nodes()[node].tip).collect();
         let faults = if active.is_empty() { String::new() } else { format!(" · {}", active.join(", ")) };
         bar.set_message(format!(
             "{:.0} s · height {} · {} tips{faults}",
@@ -81,6 +83,16 @@ pub(super) fn show_measuring(quiet: bool) -> impl FnMut(crate::suite::Progress) 
 
 /// Lines in a log for all the measuring there is.
 const LINES: usize = 20;
+
+/// Whether this is the first peer of the last node that had none; `lonely` is who had none before, once anything has happened.
+fn connected(lonely: &mut Option<BTreeSet<usize>>, view: &View, entry: &Entry) -> bool {
+    let running = || view.nodes().iter().enumerate().filter(|(_, node)| node.running()).map(|(number, _)| number);
+    let lonely = lonely.get_or_insert_with(|| running().collect());
+    match (entry.node, &entry.what) {
+        (Some(node), Happening::Event(Event::PeerConnected { .. })) => lonely.remove(&node) && lonely.is_empty(),
+        _ => false,
+    }
+}
 
 fn acting(names: &[String], entry: &Entry) -> Option<String> {
     match &entry.what {

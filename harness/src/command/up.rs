@@ -11,6 +11,7 @@ use schism_chaos::simulation::Fidelity;
 use serde_json::json;
 
 use super::Speech;
+use super::flags::Require;
 use crate::experiment::Experiment;
 use crate::interrupt::Interrupt;
 use crate::live::door::{Door, STATE, State};
@@ -31,6 +32,8 @@ pub(super) struct Cluster {
     /// Set something in the file: load.transactions=2/s
     #[arg(long = "set", value_name = "PATH=VALUE")]
     settings: Vec<String>,
+    #[command(flatten)]
+    require: Require,
     /// Nodes that can be added later
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=64))]
     room: u32,
@@ -79,6 +82,7 @@ pub(super) fn up(arguments: &UpArguments, speech: Speech) -> miette::Result<i32>
             "in a simulation time stands still until somebody moves it, so nothing was started"
         ));
     }
+    arguments.cluster.require.require(arguments.backend)?;
     let experiment = arguments.cluster.experiment()?;
     let path = arguments.state.clone().unwrap_or_else(|| arguments.cluster.runs.join(STATE));
     Door::free(&path).map_err(|why| miette!("{why}"))?;
@@ -158,6 +162,7 @@ fn detach() -> miette::Result<i32> {
 }
 
 pub(super) fn drive(arguments: &DriveArguments, speech: Speech) -> miette::Result<i32> {
+    arguments.cluster.require.require(arguments.backend)?;
     let experiment = arguments.cluster.experiment()?;
     let folder = arguments.cluster.folder(&experiment)?;
     let interrupt = Interrupt::by_signals().into_diagnostic()?;
@@ -172,7 +177,8 @@ pub(super) fn drive(arguments: &DriveArguments, speech: Speech) -> miette::Resul
     };
     let plan = experiment.topology.plan(experiment.seed);
     let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
-    let first = json!({ "ready": { "seed": experiment.seed, "backend": arguments.backend, "nodes": names, "folder": folder.path() } });
+    let (seed, backend, fault_layer) = (experiment.seed, arguments.backend, arguments.backend.fault_layer());
+    let first = json!({ "ready": { "seed": seed, "backend": backend, "fault_layer": fault_layer, "nodes": names, "folder": folder.path() } });
     let live = Live { orders, ready: Box::new(move || println!("{first}")) };
     let results = arguments.cluster.live(&experiment, ("drive", arguments.backend), &folder, interrupt, live);
     println!("{}", json!({ "result": results }));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schism_chaos::evidence::CLOCK_GRAIN;
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble, Fault, Join, Links, Partition};
 use schism_chaos::quantity::{Bandwidth, Length, Pause, Rate, Share};
 use schism_chaos::schedule::Prove;
@@ -249,8 +250,17 @@ impl Reader<'_> {
         let pick = fields.required("pick", |context, node| self.selector(context, node));
         let by_seconds = fields.optional("by", signed);
         let rate = fields.optional("rate", Context::factor);
+        let said = fields.entry("by");
         fields.finish();
         let (by_seconds, rate) = (by_seconds?, rate?);
+        if let (Some(by), Some(said)) = (by_seconds, said)
+            && by.abs() <= CLOCK_GRAIN
+            && rate.unwrap_or(1.0) == 1.0
+        {
+            let what = format!("a clock that is off by {CLOCK_GRAIN} s or less cannot be told from a true one");
+            context.wrong(said.value.at, what, Some("say more, such as `by: 5s`".into()));
+            return None;
+        }
         if by_seconds.is_none() && rate.is_none() {
             let help = "add `by: 70m`, `by: -70m` or `rate: 1.01`".to_owned();
             context.wrong(fields_place(node), "this clock would be right", Some(help));

@@ -117,6 +117,8 @@ fn a_typo_is_answered_with_what_was_meant() {
         ("- { at: 5s, slow: { actor: legder, of: one, by: 5s } }", "did you mean `ledger`?"),
         ("- { at: 5s, join: { group: full } }", "there is a group `full` already"),
         ("- { at: 5s, clock_skew: { pick: one } }", "this clock would be right"),
+        ("- { at: 5s, clock_skew: { pick: one, by: 1500ms } }", "e.yaml:4:44: a clock that is off by 1.5 s or less"),
+        ("- { at: 5s, clock_skew: { pick: one, by: -1s, rate: 1 } }", "a clock that is off by 1.5 s or less"),
         ("- { at: 2m, until: 1m, crash: one }", "ends before it starts"),
     ] {
         let refusal = refused(&format!("{TWO}duration: 3m\nfaults:\n  {wrong}\nalways: {{ supply: exact }}\n"));

@@ -37,6 +37,9 @@ use crate::report::TimelinePoint;
 use crate::timeline::{Entry, Happening, Intent, Load, Timeline};
 use proof::Proofs;
 
+/// What people are told when every node has found its first peer: the story begins.
+pub const CONNECTED: &str = "every node has a peer";
+
 /// Who is shown what happens while it happens: a progress bar.
 pub type Onlooker = Box<dyn FnMut(&View, &Entry) + Send>;
 
@@ -113,7 +116,7 @@ impl<B: Backend> Run<B> {
         self.interrupted = true;
     }
 
-    /// Starts the nodes and waits until each has a peer, or for as long as `patience`.
+    /// Starts the nodes and waits until each has a peer, of which people are told [`CONNECTED`], or for as long as `patience`.
     ///
     /// # Errors
     /// When a node cannot be started.

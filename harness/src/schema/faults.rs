@@ -229,6 +229,7 @@ struct Churn {
 #[schemars(deny_unknown_fields)]
 struct ClockSkew {
     pick: Selector,
+    /// More than 1.5 s either way, unless there is a rate: less cannot be told from a true clock.
     by: Option<Offset>,
     /// Seconds the clock counts per second.
     #[schemars(extend("exclusiveMinimum" = 0))]

@@ -36,6 +36,7 @@ use self::netlink::links::Neighbour;
 use self::network::{Network, Unowned};
 use self::probe::{Probe, Probes};
 use self::protocol::{Fruit, Order, VERSION, What, Word};
+use crate::node::burden;
 
 /// Makes the network once the peers are known.
 pub type TakeCharge = Box<dyn FnMut(&[Neighbour]) -> io::Result<Box<dyn Network>>>;
@@ -215,6 +216,10 @@ impl<W: Write> Supervisor<W> {
             }
             What::Links(links) => self.network.set(&links)?,
             What::Count => return self.network.count().map(Fruit::Counted),
+            What::Weigh => {
+                let (resident_bytes, own_bytes) = burden::resident_bytes();
+                return Ok(Fruit::Weighed { resident_bytes, own_bytes });
+            }
             What::Disciplines => return disciplines::known().map(Fruit::Disciplines),
             What::Call { to, times, bytes } => probe::call(&to, times, bytes)?,
             What::AnswerProbes => probe::answer()?,

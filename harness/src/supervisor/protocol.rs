@@ -82,6 +82,8 @@ pub enum What {
     Links(Vec<(Ipv4Addr, Link)>),
     /// Say what every link into this node has done.
     Count,
+    /// Say how much memory the supervisor itself takes.
+    Weigh,
     /// Say which queueing disciplines the kernel knows of those that shape traffic.
     Disciplines,
     /// Send each of these so many datagrams, which nobody answers: links are seen to obey by what becomes of them.
@@ -231,6 +233,13 @@ pub enum Fruit {
     Answered(Answer),
     /// Of a report.
     Reported(Report),
+    /// Of weighing.
+    Weighed {
+        /// Bytes of the supervisor's memory that are resident.
+        resident_bytes: u64,
+        /// Of them those that lie in no file.
+        own_bytes: u64,
+    },
     /// Of the question for disciplines.
     Disciplines(Vec<String>),
     /// Of a probe.

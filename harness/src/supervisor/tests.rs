@@ -62,6 +62,14 @@ fn who_is_told_to_stay_stays_so_long_and_need_not_be_greeted_first() {
     assert!(supervisor.lease().left() > Some(Duration::from_secs(30)));
 }
 
+#[test]
+fn a_supervisor_says_what_it_weighs() {
+    let (mut supervisor, ear) = greeted(&["cat"]);
+    order(&mut supervisor, What::Weigh);
+    let [Word::Done { id: 1, with: Fruit::Weighed { resident_bytes, own_bytes } }] = ear.words()[..] else { panic!() };
+    assert!(0 < own_bytes && own_bytes < resident_bytes, "{own_bytes} of {resident_bytes}");
+}
+
 fn start(store: &std::path::Path) -> What {
     What::Start(Box::new(Instructions {
         program: None,

@@ -297,14 +297,20 @@ fn settings_but_networks() -> Vec<String> {
     vec!["unmask=/proc/sys".to_owned(), format!("mask={}", hidden.join(":"))]
 }
 
-/// Makes a network of containers alone, on the first subnet that nobody has.
-async fn make_network(docker: &Docker, name: &str, labels: &HashMap<String, String>) -> Result<(), String> {
+/// Subnets for the network of a cluster of this name, in the order in which they are tried.
+pub fn subnets(name: &str) -> impl Iterator<Item = String> {
     // Clusters that begin at once begin at different ones.
     let first = name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let numbers = (0..SUBNETS).map(move |next| first.wrapping_add(next) % SUBNETS);
+    let subnet = |number: u32| Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 64, 0, 0)) + number * 4_096);
+    numbers.map(move |number| format!("{}/20", subnet(number)))
+}
+
+/// Makes a network of containers alone, on the first subnet that nobody has.
+async fn make_network(docker: &Docker, name: &str, labels: &HashMap<String, String>) -> Result<(), String> {
     let mut refused = String::new();
-    for number in (0..SUBNETS).map(|next| first.wrapping_add(next) % SUBNETS) {
-        let subnet = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 64, 0, 0)) + number * 4_096);
-        let config = IpamConfig { subnet: Some(format!("{subnet}/20")), ..Default::default() };
+    for subnet in subnets(name) {
+        let config = IpamConfig { subnet: Some(subnet), ..Default::default() };
         let request = NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some("bridge".to_owned()),

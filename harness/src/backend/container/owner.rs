@@ -58,7 +58,11 @@ impl Owner {
     /// A name for a new cluster of this process.
     pub fn new_session(&self) -> String {
         static CLUSTERS: AtomicU64 = AtomicU64::new(0);
-        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        self.session(CLUSTERS.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The name of its cluster of this number, counted from 0.
+    pub fn session(&self, number: u64) -> String {
         let digest = Sha256::digest(format!("{} {number}", self.said()));
         digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }

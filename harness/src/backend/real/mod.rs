@@ -153,6 +153,24 @@ impl<S: Site> Real<S> {
         (largest(|report| report.resident_bytes), largest(|report| report.own_bytes))
     }
 
+    /// The same of a supervisor, now.
+    ///
+    /// # Errors
+    /// When one does not say what it takes.
+    pub async fn largest_supervisor(&mut self) -> Result<(u64, u64), String> {
+        let mut largest = (0, 0);
+        for node in 0..self.hosts.len() {
+            let weighed = self.give(node, What::Weigh)?;
+            match self.fruit(node, weighed).await? {
+                Fruit::Weighed { resident_bytes, own_bytes } => {
+                    largest = (largest.0.max(resident_bytes), largest.1.max(own_bytes));
+                }
+                _ => return Err("a supervisor spoke in riddles".to_owned()),
+            }
+        }
+        Ok(largest)
+    }
+
     fn link(&self, from: usize, to: usize) -> Link {
         self.links.get(&(to, from)).copied().unwrap_or(self.usual)
     }
