@@ -314,26 +314,26 @@ impl<B: Backend> Play<'_, B> {
         if !(0.0..=1e18).contains(&hashes_per_second) {
             return Err(Wrong::Order("a hash rate is a number from 0 to 1e18".to_owned()));
         }
-        let cluster = self.run.cluster();
-        let nodes = cluster.plan().nodes.iter().enumerate();
-        let reserve = nodes.filter(|(_, node)| node.group == NEWCOMERS).map(|(place, node)| (place, node.name.clone()));
-        let reserve: Vec<(usize, String)> = reserve.collect();
-        let place = match named {
+        let name = match named {
             Some(name) => {
                 let place = self.place(&name)?;
-                if !reserve.iter().any(|(other, _)| *other == place) {
-                    return Err(Wrong::Order(format!("{name} is no newcomer: it was there from the start")));
+                if self.run.cluster().plan().nodes[place].group != NEWCOMERS {
+                    let help = "those can be added that `--room` was made for";
+                    return Err(Wrong::Order(format!("{name} is no newcomer: {help}")));
                 }
                 self.expect(&name, &[State::Absent])?;
-                place
+                name
             }
             None => {
-                let absent = reserve.iter().find(|(place, _)| self.run.cluster().state(*place) == State::Absent);
+                let cluster = self.run.cluster();
+                let mut reserve = cluster.plan().nodes.iter().enumerate().filter(|(_, node)| node.group == NEWCOMERS);
+                let absent = reserve.find(|(place, _)| cluster.state(*place) == State::Absent);
                 let help = "say `--room` when the cluster is made";
-                absent.ok_or_else(|| Wrong::Order(format!("there is no room for another node: {help}")))?.0
+                let nobody = || Wrong::Order(format!("there is no room for another node: {help}"));
+                absent.map(|(_, node)| node.name.clone()).ok_or_else(nobody)?
             }
         };
-        let name = self.run.cluster().plan().nodes[place].name.clone();
+        let place = self.place(&name)?;
         // A rate is of the story's seconds, as a topology's is.
         let rate = hashes_per_second / self.tempo.pace;
         self.run.cluster().set_hash_rate(place, rate);

@@ -191,9 +191,12 @@ impl<W: Write> Supervisor<W> {
                 self.network.silence(false)?;
                 self.synced = disk::block_file_bytes(&instructions.store);
                 self.store = Some(instructions.store.clone());
-                let other = instructions.program.take();
-                let program = other.map_or_else(|| self.program.clone(), |other| self.node_of(&other));
-                self.life = Some(Life::begin(&program, &instructions)?);
+                let other = instructions.program.take().map(|other| self.node_of(&other));
+                match Life::begin(other.as_ref().unwrap_or(&self.program), &instructions) {
+                    // Its file was somebody else's, who has taken it away: a node that has ended, and no more.
+                    Err(error) if other.is_some() => self.say(&Word::Ended { how: error.to_string() })?,
+                    begun => self.life = Some(begun?),
+                }
             }
             What::Examine { program } => candidate::examine(&self.node_of(&program), candidate::PATIENCE)?,
             What::Kill { kind } => return self.kill(kind),
