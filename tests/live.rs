@@ -522,7 +522,8 @@ fn a_run_whose_node_ends() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let build = another_build(folder.path())?;
     let mut command = schism_at(&build, folder.path());
-    let mut run = Watched::begin(command.args(["run", "chaos/partition-heals.yaml", "--backend", "process"]))?;
+    command.args(["run", "chaos/partition-heals.yaml", "--backend", "process"]).stderr(Stdio::null());
+    let mut run = Watched::begin(&mut command)?;
     let looked = std::iter::repeat_with(|| processes_of(&build)).take(LOOKS as usize);
     let process = looked.flatten().find_map(|processes| processes.first().copied()).ok_or("no node began")?;
     kill(process)?;
