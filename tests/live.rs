@@ -39,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
         processes.trial("what_a_cluster_says_is_shown_as_it_says_it", what_is_shown),
         processes.trial("a_driven_cluster_of_processes_does_what_it_is_told", a_driven_cluster_of_processes),
         processes.trial("a_node_that_ends_by_itself_is_shown_dead_and_started_again", a_node_that_ends),
+        processes.trial("a_run_whose_node_ends_by_itself_is_an_error", a_run_whose_node_ends),
         processes.trial("a_cluster_whose_holder_is_killed_makes_room_for_the_next", a_killed_holder),
     ];
     trials.extend(crate::rpc::trials(&processes));
@@ -245,9 +246,7 @@ impl Up {
 
     /// A verb that goes on, and what it says.
     fn watches(&self, words: &[&str]) -> Result<Watched, Failed> {
-        let mut child = schism(self.folder.path()).args(words).stdout(Stdio::piped()).spawn()?;
-        let lines = BufReader::new(child.stdout.take().ok_or("no output")?);
-        Ok(Watched { child, lines })
+        Watched::begin(schism(self.folder.path()).args(words))
     }
 
     /// The text of a node's log.
@@ -303,6 +302,12 @@ struct Watched {
 }
 
 impl Watched {
+    fn begin(command: &mut Command) -> Result<Self, Failed> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(child.stdout.take().ok_or("no output")?);
+        Ok(Self { child, lines })
+    }
+
     /// Reads until a line has all of these words.
     fn until(&mut self, words: &[&str]) -> Result<(), Failed> {
         let mut line = String::new();
@@ -393,7 +398,7 @@ fn upgrades(cluster: &Up, backend: &str) -> Result<(), Failed> {
     cluster.refuses(&["upgrade", "miner-3", "--binary", &older], why)?;
     same("a node whose upgrades were refused", &cluster.state(3)?, &json!("alive"))?;
     same("its starts", &starts()?.len(), &before)?;
-    let build = another_build(cluster)?;
+    let build = another_build(cluster.folder())?;
     let height = cluster.status()?["nodes"][3]["height"].as_u64().ok_or("it has no height")?;
     cluster.says(&["upgrade", "miner-3", "--binary", &build])?;
     same("an upgraded node", &cluster.state(3)?, &json!("alive"))?;
@@ -414,8 +419,8 @@ fn upgrades(cluster: &Up, backend: &str) -> Result<(), Failed> {
 }
 
 /// This program with other bytes behind it: where it is.
-fn another_build(cluster: &Up) -> Result<String, Failed> {
-    let build = cluster.folder().join("another");
+fn another_build(folder: &Path) -> Result<String, Failed> {
+    let build = folder.join("another");
     std::fs::copy(env!("CARGO_BIN_EXE_schism"), &build)?;
     std::fs::OpenOptions::new().append(true).open(&build)?.write_all(b"another")?;
     Ok(build.canonicalize()?.display().to_string())
@@ -488,10 +493,10 @@ fn what_is_shown() -> Result<(), Failed> {
 /// As a panic would, or a kernel that is out of memory.
 fn a_node_that_ends() -> Result<(), Failed> {
     let cluster = Up::new("process")?;
-    let build = another_build(&cluster)?;
+    let build = another_build(cluster.folder())?;
     cluster.says(&["upgrade", "miner-3", "--binary", &build])?;
     let [process] = processes_of(&build)?[..] else { return Err("there is no node of that build alone".into()) };
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGKILL)?;
+    kill(process)?;
     cluster.until("its end", |status| status["nodes"][3]["state"] == "dead")?;
     let status = cluster.status()?;
     let found = status["found"][0].as_str().unwrap_or_default();
@@ -516,11 +521,30 @@ fn a_node_that_ends() -> Result<(), Failed> {
     same(&evidence.to_string(), &evidence["requirements"].as_array().is_some_and(all_met), &true)
 }
 
+/// Nobody could say what its checks would have found.
+fn a_run_whose_node_ends() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let build = another_build(folder.path())?;
+    let mut command = schism_at(&build, folder.path());
+    command.args(["run", "chaos/partition-heals.yaml", "--backend", "process"]).stderr(Stdio::null());
+    let mut run = Watched::begin(&mut command)?;
+    let looked = std::iter::repeat_with(|| processes_of(&build)).take(LOOKS as usize);
+    let process = looked.flatten().find_map(|processes| processes.first().copied()).ok_or("no node began")?;
+    kill(process)?;
+    run.until(&["the node ended by itself (signal: 9"])?;
+    same("how it exits", &run.child.wait()?.code(), &Some(3))
+}
+
+/// Ends a process as the kernel would that has no more memory.
+fn kill(process: i32) -> Result<(), Failed> {
+    Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGKILL)?)
+}
+
 fn a_killed_holder() -> Result<(), Failed> {
     let cluster = Up::new("process")?;
     let state = cluster.state_file()?;
     let holder = state["process"].as_i64().and_then(|process| i32::try_from(process).ok()).ok_or("no process")?;
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(holder), nix::sys::signal::Signal::SIGKILL)?;
+    kill(holder)?;
     cluster.refuses(&["status"], "is gone")?;
     let again = cluster.says(&["up", "topologies/pair.yaml", "--detach"])?;
     same("the next one is up", &again.contains("2 nodes are up"), &true)
