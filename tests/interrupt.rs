@@ -268,13 +268,14 @@ fn hung_up() -> Result<(), Failed> {
     started.ended_well(1)
 }
 
-/// What is ignored is no wish: were it one, the interrupt behind it would be the second, and end it at once.
+/// What is ignored is no wish: were it one, the run would not come to the end of its schedule.
 fn unheard() -> Result<(), Failed> {
     let mut command = Command::new("nohup");
     command.arg(env!("CARGO_BIN_EXE_schism")).args(["run", FILE]);
-    let mut started = Started::as_said(command, &ENDLESS.replace("LENGTH", "100000 blocks"))?;
-    started.until(&Stream::Err, "partition begins")?;
+    let mut started = Started::as_said(command, &ENDLESS.replace("LENGTH", "30 blocks"))?;
+    started.until(&Stream::Out, "seed 1")?;
     signal("HUP", &[started.child.id()])?;
+    started.until(&Stream::Err, "the schedule is over")?;
     started.press_ctrl_c()?;
     started.ended_well(1)
 }

@@ -40,6 +40,8 @@ use crate::supervisor::protocol::{Fruit, Instructions, Report, VERSION, Way, Wha
 
 /// Real time that an order may take to be obeyed, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often machines may not reach each other before that is believed: a kernel that is busy switches their wires on late.
+const TRIES: usize = 3;
 /// Where every node listens: it has its address for itself.
 pub const PORT: u16 = 8333;
 
@@ -129,17 +131,18 @@ impl<S: Site> Real<S> {
         };
         let asked = self.give(1, What::AnswerProbes)?;
         self.obeyed(asked)?;
-        let what = Probe::Ping { count: 3, every_microseconds: 1_000 };
-        let asked = self.give(0, What::Probe { to: self.hosts[1].address, what })?;
-        match (queueing, self.obeyed(asked)?) {
-            (_, Fruit::Probed(Probed::Pinged { microseconds, .. })) if microseconds.is_empty() => {
-                Err("its machines do not reach each other: something drops what passes between them, as the rules for \
-                     forwarding of another engine beside this one do (`iptables -S FORWARD`)"
-                    .to_owned())
+        let queueing = queueing.ok_or("a supervisor spoke in riddles")?;
+        for _ in 0..TRIES {
+            let what = Probe::Ping { count: 3, every_microseconds: 1_000 };
+            let asked = self.give(0, What::Probe { to: self.hosts[1].address, what })?;
+            if matches!(self.obeyed(asked)?, Fruit::Probed(Probed::Pinged { microseconds, .. }) if !microseconds.is_empty())
+            {
+                return Ok(Offer { layer: S::LAYER, queueing, disciplines });
             }
-            (Some(queueing), Fruit::Probed(_)) => Ok(Offer { layer: S::LAYER, queueing, disciplines }),
-            _ => Err("a supervisor spoke in riddles".to_owned()),
         }
+        Err("its machines do not reach each other: something drops what passes between them, as the rules for \
+             forwarding of another engine beside this one do (`iptables -S FORWARD`)"
+            .to_owned())
     }
 
     /// Waits for what becomes of an order where nothing else goes on.
