@@ -141,8 +141,8 @@ impl Offer {
 }
 
 /// Why nothing is done by a queueing discipline of the kernel, on any backend, and where that is decided.
-pub const UNNEEDED: &str = "no fault needs one: a delay line slows each link for itself and counts what it did, where a \
-                        discipline is one for all peers and counts nothing (docs/decisions/0008-one-delay-line-everywhere.md)";
+pub const UNNEEDED: &str = "no fault needs one: a delay line slows each link for itself and says how long it kept each \
+                        frame, which no discipline does (docs/decisions/0008-one-delay-line-everywhere.md)";
 
 /// What the simulation does it by: there is nothing it cannot do.
 pub fn simulated(fault: &str) -> Can {

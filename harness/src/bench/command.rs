@@ -12,6 +12,7 @@ use schism_chaos::simulation::Stopwatch;
 use super::Figure;
 use super::real::DEGREE;
 use crate::run::CONNECTED;
+use crate::scratch;
 use crate::suite::Backend;
 
 /// Runs this very command on a cluster of so many nodes, and interrupts it when they are connected.
@@ -19,7 +20,7 @@ use crate::suite::Backend;
 /// # Errors
 /// When it cannot be run, or ends before.
 pub(super) fn measure(backend: Backend, nodes: u32) -> Result<Figure, String> {
-    let folder = std::env::temp_dir().join(format!("schism-bench-{}", std::process::id()));
+    let folder = scratch::claim(scratch::BENCH);
     let measured = fs::create_dir_all(&folder).map_err(|error| error.to_string()).and_then(|()| {
         let (file, runs) = (folder.join("connected.yaml"), folder.join("runs"));
         fs::write(&file, experiment(nodes)).map_err(|error| error.to_string())?;
@@ -30,7 +31,7 @@ pub(super) fn measure(backend: Backend, nodes: u32) -> Result<Figure, String> {
             .env_remove("SCHISM_JSON");
         until_connected(command)
     });
-    let _ = fs::remove_dir_all(&folder);
+    scratch::remove(&folder);
     Ok(Figure::of(nodes as usize, "run_connected_s", measured?, "s from the command"))
 }
 
