@@ -71,7 +71,8 @@ impl Driven {
         let (orders, answers) = (orders.ok_or("no input")?, BufReader::new(answers.ok_or("no output")?));
         let mut driven = Self { child, orders, answers, _folder: folder };
         let first = driven.heard()?;
-        if first["ready"]["seed"] == 7 && first["ready"]["fault_layer"] == "fabric" {
+        let layer = if words.contains(&"process") { "kernel" } else { "fabric" };
+        if first["ready"]["seed"] == 7 && first["ready"]["fault_layer"] == layer {
             Ok(driven)
         } else {
             Err(format!("it began with {first}").into())

@@ -163,8 +163,8 @@ struct Snapshot {
     at: Duration,
     directions: Vec<LinkCounters>,
     nodes: Vec<NodeCounters>,
-    /// Frames that each machine which is to be silent has sent.
-    frames: Vec<u64>,
+    /// What the links from each machine that is to be silent have done, summed.
+    silent: Vec<LinkCounters>,
 }
 
 impl Witness {
@@ -272,10 +272,10 @@ impl Snapshot {
             _ => None,
         };
         let everyone = 0..counting.nodes();
-        let frames = |effect: &Effect| match effect {
+        let from = |effect: &Effect| match effect {
             Effect::Stop { node, kind: CrashKind::Machine | CrashKind::Torn } | Effect::Destroy { node } => {
                 let others = everyone.clone().filter(|other| other != node);
-                Some(others.map(|other| counting.link(*node, other).sent).sum())
+                Some(others.fold(LinkCounters::default(), |sum, other| sum + counting.link(*node, other)))
             }
             _ => None,
         };
@@ -283,7 +283,7 @@ impl Snapshot {
             at: counting.at(),
             directions: effects.iter().filter_map(sum).collect(),
             nodes: everyone.clone().map(|node| counting.node(node)).collect(),
-            frames: effects.iter().filter_map(frames).collect(),
+            silent: effects.iter().filter_map(from).collect(),
         }
     }
 }

@@ -119,9 +119,11 @@ impl Witness {
         let silent = nodes.iter().filter(|(before, now)| now.words == before.words).count();
         let mut proof = self.of_each("tight", "no word from any of them", silent);
         // The end of a process is told to its peers; that of a machine is not, nor does it answer any more.
-        let frames = |snapshot: &Option<Snapshot>| snapshot.as_ref().map_or(0, |s| s.frames.iter().sum::<u64>());
-        let sent = frames(&self.ended).saturating_sub(frames(&self.applied));
-        if self.applied.as_ref().is_some_and(|applied| !applied.frames.is_empty()) {
+        let Some((applied, ended)) = self.applied.as_ref().zip(self.ended.as_ref()) else { return proof };
+        let during = applied.silent.iter().zip(&ended.silent).map(|(applied, ended)| *ended - *applied);
+        // What was sent before may arrive still; what is held, as an attempt to reach it, was not sent by it.
+        let sent: u64 = during.map(|links| links.sent.min(links.carried)).sum();
+        if !applied.silent.is_empty() {
             proof.asked += ", no frame from their machines";
             proof.seen += &format!(", {sent} frames");
             proof.shown &= sent == 0;

@@ -163,7 +163,7 @@ fn every_fault_is_proven_when_it_happens_and_missed_when_it_is_sabotaged() {
         (torn.clone(), [stop, rebuild], None),
         (torn, [stop, start], Some("noticed")),
         (machine.clone(), [stop, start], None),
-        (machine, [|world| (world.node.stops, world.link.sent) = (1, 1), start], Some("tight")),
+        (machine, [|world| (world.node.stops, world.link.sent, world.link.carried) = (1, 1, 1), start], Some("tight")),
         (flap.clone(), [hold, carry], None),
         (flap.clone(), [leak, carry], Some("tight")),
         (loss, [|world| (world.link.sent, world.link.lost) = (1_000, 300), quick], Some("applied")),
