@@ -4,7 +4,7 @@
 //! - this file: [`Real`], the cluster. `verbs`: what every backend can do. Orders go out at once, and
 //!   [`Backend::settle`] waits until all are obeyed.
 //! - [`site`]: where machines stand. [`host`]: what outlives a node. [`attached`]: the line to a supervisor.
-//! - [`obeying`]: what links must be seen to do before a fault counts as in force.
+//! - `obeying`: what links must be seen to do before a fault counts as in force.
 //! - [`patience`]: how long the kernel's TCP waits. [`probing`]: what links really do.
 //!
 //! Its clock is the story's: at a pace of 0.1 ten seconds of the story pass in one. Latencies are a tenth then,
