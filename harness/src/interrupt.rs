@@ -16,7 +16,8 @@ use crate::report::Verdict;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// One that Ctrl-C (SIGINT), SIGTERM and, where it is not ignored, SIGHUP ask for, from now on. The handlers only set a flag, so the thread of a
+    /// One that Ctrl-C (SIGINT), SIGTERM and, where it is not ignored, SIGHUP ask for, from now on. The handlers only set a
+    /// flag, so the thread of a
     /// virtual clock needs no driver for them: it looks at the flag between two events.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //! what it says. When the line to its harness ends it ends, and the node with it.
 //!
 //! - [`protocol`]: orders and words. [`serve`]: the loop that hears and says them. [`lines`]: their pieces.
-//! - [`life`]: the child process; [`candidate`]: another build that it may be. [`disk`]: its store while it is dead. [`lease`]: for how long it stays unasked.
+//! - [`life`]: the child process; [`candidate`]: another build that it may be. [`disk`]: its store while it is dead.
+//!   [`lease`]: for how long it stays unasked.
 //! - [`network`]: the links into the node: [`filter`] drops and counts, [`delay`] keeps frames back as each lane says.
 //! - [`probe`]: what links really do, measured between two supervisors.
 //! - [`netlink`]: how the kernel is told.

@@ -196,7 +196,8 @@ fn ping(to: Ipv4Addr, count: u32, every: Duration) -> io::Result<Probed> {
     Ok(Probed::Pinged { sent: sent.len() as u64, microseconds })
 }
 
-/// Sends each of these so many datagrams of so many bytes that nobody answers. One that cannot leave is as lost as one that is dropped.
+/// Sends each of these so many datagrams of so many bytes that nobody answers. One that cannot leave is as lost as one that
+/// is dropped.
 ///
 /// # Errors
 /// When the system has no socket left.
