@@ -38,7 +38,8 @@ pub struct OverlayConfig {
     pub most_connections: usize,
     /// What keeps others from choosing its peers for it.
     pub defences: Defences,
-    /// How fast its own timers run (redials, pauses, patience), in seconds a second; 1 but where a story is hurried.
+    /// How fast its timers run (redials, pauses, time-outs, heartbeats), in seconds a second; 1 but where a story is
+    /// hurried.
     pub haste: f64,
 }
 

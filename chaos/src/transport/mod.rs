@@ -31,9 +31,9 @@ pub use self::ways::{Counted, Ways};
 /// How long a dial may take: three SYNs and the wait after the last, as the kernel's patience has it.
 const DIAL: Duration = Duration::from_secs(7);
 
-/// A way to peers over TCP that obeys these links, from this address.
-pub fn shaped(identity: &Keypair, from: Ipv4Addr, ways: &Ways) -> schism_wire::Transport {
-    schism_wire::over(Shaped { from, ways: ways.clone(), listening: None }, identity)
+/// A way to peers over TCP that obeys these links, from this address, whose time-outs run at this haste.
+pub fn shaped(identity: &Keypair, from: Ipv4Addr, ways: &Ways, haste: f64) -> schism_wire::Transport {
+    schism_wire::over(Shaped { from, ways: ways.clone(), listening: None }, identity, haste)
 }
 
 /// TCP that obeys links.

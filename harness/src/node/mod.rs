@@ -92,6 +92,7 @@ async fn run(instructions: Instructions) -> Result<(), NoNode> {
 fn start(instructions: Instructions) -> Result<Running, NoNode> {
     let clock = Clock::with_pace(instructions.unix_seconds, instructions.clock_rate);
     let (transport, ways) = reach(&instructions);
+    let haste = instructions.clock_rate;
     let syncs_fail = Arc::<AtomicBool>::default();
     let identity = draws::keypair(instructions.secret);
     let spawner: Arc<dyn Spawner> = Arc::new(ThisRuntime);
@@ -118,7 +119,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
             degree: instructions.degree,
             most_connections: instructions.most_connections,
             defences: instructions.defences,
-            haste: instructions.clock_rate,
+            haste,
         },
         mining: MiningConfig {
             hashes_per_second: instructions.hashes_per_second,
@@ -133,7 +134,7 @@ fn start(instructions: Instructions) -> Result<Running, NoNode> {
         transport: transport.clone(),
         clock: clock.clone(),
         place: Arc::new(move |group, host| own_place(&own, group, host)),
-        transport_at: Arc::new(|_, _, identity| wire::tcp(identity)),
+        transport_at: Arc::new(move |_, _, identity| wire::tcp(identity, haste)),
         spawner: spawner.clone(),
         chance: instructions.chance ^ 0x726f_6775_6573,
         purse: instructions.purse,
@@ -210,13 +211,14 @@ type Reach = Arc<dyn Fn(&wire::Keypair) -> wire::Transport + Send + Sync>;
 
 /// Plain TCP where the kernel hurts links, and otherwise one that obeys them.
 fn reach(instructions: &Instructions) -> (Reach, Option<Ways>) {
+    let haste = instructions.clock_rate;
     let (Some(set), Some(place)) = (&instructions.ways, transport::place(&instructions.listen)) else {
-        return (Arc::new(wire::tcp), None);
+        return (Arc::new(move |identity: &wire::Keypair| wire::tcp(identity, haste)), None);
     };
-    let ways = Ways::new(Patience::default().stall.div_f64(instructions.clock_rate));
+    let ways = Ways::new(Patience::default().stall.div_f64(haste));
     obey(&ways, set);
     let obeyed = ways.clone();
-    (Arc::new(move |identity: &wire::Keypair| transport::shaped(identity, *place.ip(), &obeyed)), Some(ways))
+    (Arc::new(move |identity: &wire::Keypair| transport::shaped(identity, *place.ip(), &obeyed, haste)), Some(ways))
 }
 
 fn obey(ways: &Ways, set: &[Way]) {

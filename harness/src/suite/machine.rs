@@ -1,40 +1,70 @@
-//! How fast this machine is, in the one thing that real nodes do most: hand frames to the kernel and take them.
+//! How fast this machine is, in what real nodes do most: hand frames to the kernel and take them, and wake each other.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use schism_chaos::simulation::clock::Stopwatch;
 
-/// What a frame takes where a node's share of a processor was measured: 1 KiB, written to loopback and read, in the best
-/// of [`TRIES`].
+/// What a frame takes where a node's share of a processor was measured: 1 KiB, written to loopback and read by the same
+/// thread, in the best of [`TRIES`]: others have their part of a processor, too.
 const FRAME: Duration = Duration::from_micros(8);
+/// What it takes there until another thread that waits for it has it, in the middle one of [`TRIES`]. A virtual machine
+/// whose idle processors are asleep needs longer, however fast it is when awake.
+const WAKE: Duration = Duration::from_micros(42);
 /// Bytes of a frame.
 const BYTES: usize = 1024;
-/// Frames of one try: 2 ms of them.
-const FRAMES: u32 = 250;
-/// Others have their part of a processor, too: the best of so many is what it can do.
+/// Frames of one try: a few milliseconds of them.
+const FRAMES: u32 = 100;
+/// Tries.
 const TRIES: usize = 20;
 
-/// How many times as long as there a frame takes here; where none can be sent, as long.
+/// How many times as long as there it takes here, in the one that is worse here; where nothing can be measured, as long.
 pub(super) fn slowness() -> f64 {
-    frame().map_or(1.0, |frame| frame.div_duration_f64(FRAME))
+    let frame = frame().map_or(1.0, |frame| frame.div_duration_f64(FRAME));
+    let wake = wake().map_or(1.0, |wake| wake.div_duration_f64(WAKE));
+    frame.max(wake)
 }
 
 fn frame() -> io::Result<Duration> {
+    let (mut out, mut back) = pair()?;
+    Ok(tries(|bytes| out.write_all(bytes).and_then(|()| back.read_exact(bytes)))?[0])
+}
+
+fn wake() -> io::Result<Duration> {
+    let (mut out, mut back) = pair()?;
+    let other = thread::Builder::new().name("echo".into()).spawn(move || {
+        let mut bytes = [0; BYTES];
+        while back.read_exact(&mut bytes).and_then(|()| back.write_all(&bytes)).is_ok() {}
+    })?;
+    let there_and_back = tries(|bytes| out.write_all(bytes).and_then(|()| out.read_exact(bytes)));
+    // The other hears that nothing more comes, and ends.
+    drop(out);
+    let _ = other.join();
+    Ok(there_and_back?[TRIES / 2] / 2)
+}
+
+fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let mut out = TcpStream::connect(listener.local_addr()?)?;
-    let (mut back, _) = listener.accept()?;
+    let out = TcpStream::connect(listener.local_addr()?)?;
+    let (back, _) = listener.accept()?;
     out.set_nodelay(true)?;
+    back.set_nodelay(true)?;
+    Ok((out, back))
+}
+
+/// What one turn takes in each try, the best first.
+fn tries(mut turn: impl FnMut(&mut [u8; BYTES]) -> io::Result<()>) -> io::Result<Vec<Duration>> {
     let mut bytes = [0; BYTES];
-    let mut best = Duration::MAX;
+    let mut tries = Vec::with_capacity(TRIES);
     for _ in 0..TRIES {
         let watch = Stopwatch::start();
         for _ in 0..FRAMES {
-            out.write_all(&bytes)?;
-            back.read_exact(&mut bytes)?;
+            turn(&mut bytes)?;
         }
-        best = best.min(watch.elapsed() / FRAMES);
+        tries.push(watch.elapsed() / FRAMES);
     }
-    Ok(best)
+    tries.sort_unstable();
+    Ok(tries)
 }

@@ -136,6 +136,7 @@ impl Network {
             most_connections: places.all,
             most_inbound: places.inbound.saturating_add(places.newcomers),
             response_time: Duration::from_secs(RESPONSE_SECONDS),
+            haste: overlay.haste,
         };
         let mut chance = StdRng::seed_from_u64(chance);
         let mut fork = || StdRng::seed_from_u64(chance.next_u64());

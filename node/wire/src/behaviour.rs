@@ -13,6 +13,7 @@ use libp2p::{StreamProtocol, identify, ping};
 
 use crate::codec::Codec;
 use crate::gossip::{self, Gossipsub, Topics};
+use crate::hurried;
 use crate::limits::{HANDSHAKES, Limits, STREAMS_PER_CONNECTION};
 use crate::traffic::Traffic;
 use crate::wire::Settings;
@@ -21,6 +22,8 @@ use crate::wire::Settings;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the answer to one may take.
 const PING_TIME: Duration = Duration::from_secs(15);
+/// Between two times that a peer is told our addresses.
+const IDENTIFY_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// All protocols of a node.
 #[derive(NetworkBehaviour)]
@@ -42,24 +45,28 @@ impl Behaviour {
         traffic: Arc<Traffic>,
     ) -> Self {
         let chain = settings.chain();
+        let hurried = |time| hurried(time, settings.haste);
         let ask = StreamProtocol::try_from_owned(format!("/schism/{chain}/ask/1")).expect("it starts with a slash");
         Self {
             limits: connection_limits::Behaviour::new(connection_limits(settings)),
             blocked: allow_block_list::Behaviour::default(),
-            gossip: gossip::gossipsub(&chain, topics, limits, traffic.clone()),
+            gossip: gossip::gossipsub(&chain, topics, limits, settings.haste, traffic.clone()),
             asks: request_response::Behaviour::with_codec(
                 Codec { limits, traffic },
                 [(ask, ProtocolSupport::Full)],
                 request_response::Config::default()
-                    .with_request_timeout(settings.response_time)
+                    .with_request_timeout(hurried(settings.response_time))
                     .with_max_concurrent_streams(STREAMS_PER_CONNECTION),
             ),
             identify: identify::Behaviour::new(
                 identify::Config::new(protocol_version(&chain), identity.public())
                     .with_agent_version(format!("schism/{}", env!("CARGO_PKG_VERSION")))
+                    .with_interval(hurried(IDENTIFY_INTERVAL))
                     .with_cache_size(0),
             ),
-            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIME)),
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(hurried(PING_INTERVAL)).with_timeout(hurried(PING_TIME)),
+            ),
         }
     }
 }

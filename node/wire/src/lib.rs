@@ -19,6 +19,8 @@ mod traffic;
 mod wire;
 mod words;
 
+use std::time::Duration;
+
 pub use encoding::{
     Malformed, decode_announcement, decode_request, decode_response, encode_announcement, encode_request,
     encode_response,
@@ -32,3 +34,8 @@ pub use words::{Announcement, AskId, ItemId, Request, Response, Topic};
 
 /// How bytes reach peers: an authenticated, multiplexed connection to a [`PeerId`].
 pub type Transport = libp2p::core::transport::Boxed<(PeerId, libp2p::core::muxing::StreamMuxerBox)>;
+
+/// How long a timer that is to take so long really takes, at this haste.
+fn hurried(time: Duration, haste: f64) -> Duration {
+    time.div_f64(haste)
+}

@@ -46,6 +46,8 @@ pub struct Settings {
     pub most_inbound: usize,
     /// How long a response may take.
     pub response_time: Duration,
+    /// How fast time-outs and intervals run, in seconds a second; 1 but where a story is hurried.
+    pub haste: f64,
 }
 
 impl Settings {

@@ -27,7 +27,7 @@ pub(super) fn boxed(
     let transport = FabricTransport { fabric: fabric.clone(), node, peer, listener: None };
     match fidelity {
         Fidelity::Memory => transport.map(|socket, _| socket.multiplexed()).boxed(),
-        Fidelity::Wire => schism_wire::over(transport.map(|socket, _| socket.byte_stream()), identity),
+        Fidelity::Wire => schism_wire::over(transport.map(|socket, _| socket.byte_stream()), identity, 1.0),
     }
 }
 

@@ -63,6 +63,7 @@ impl Scene {
             most_connections: 10,
             most_inbound: 10,
             response_time: Duration::from_secs(RESPONSE_SECONDS),
+            haste: 1.0,
         };
         let mut peer = Wire::new(&theirs, transport(&theirs), &settings, Box::new(|future| Tasks.spawn(future)));
         peer.listen("/memory/0".parse().expect("an address")).expect("memory is there");

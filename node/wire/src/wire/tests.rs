@@ -21,6 +21,7 @@ fn settings() -> Settings {
         most_connections: 20,
         most_inbound: 10,
         response_time: Duration::from_secs(10),
+        haste: 1.0,
     }
 }
 
@@ -270,6 +271,21 @@ fn a_request_left_without_an_answer_fails_at_once() {
             _ => None,
         });
         assert!(matches!(failed.await, (Request::Pool, Failure::Broken(_))));
+    });
+}
+
+#[test]
+fn a_hurried_wire_waits_a_hundredth_of_the_time() {
+    run(async {
+        let hurried = Settings { response_time: Duration::from_secs(100), haste: 100.0, ..settings() };
+        let mut wires = line(&[hurried, settings()]).await;
+        let other = wires[1].local_peer();
+        wires[0].request(other, Request::Pool);
+        let failed = until(&mut wires, 0, |event| match event {
+            Event::Failed { failure, .. } => Some(failure),
+            _ => None,
+        });
+        assert_eq!(failed.await, Failure::TimedOut, "the other never answers, and a story ends after a minute");
     });
 }
 
