@@ -231,11 +231,11 @@ fn results(
     })
 }
 
-/// How long nodes may take to find their first peers. Real ones take real time: the kernel's and libp2p's waits know no pace.
+/// How long nodes may take to find their first peers. Real ones take real time: the kernel and the machine know no pace.
 const LINK_UP: Duration = Duration::from_secs(60);
 
 /// Real time after a heal until what was held has crossed everywhere: the kernel waits up to a second between late
-/// retransmissions, and gossip tells of what was missed once a second.
+/// retransmissions, and what is lost then comes with the next.
 const KERNELS_WAIT: Duration = Duration::from_secs(2);
 
 /// What a run is told besides its experiment.
