@@ -9,7 +9,7 @@
 //!
 //! Its clock is the story's: at a pace of 0.1 ten seconds of the story pass in one. Latencies are a tenth then,
 //! bandwidths and hash rates tenfold, and nodes' clocks run ten times as fast, so that what a file says holds as it is
-//! written; the network's timers and libp2p's follow, too. Only the kernel's longest wait keeps real time.
+//! written; the network's timers and libp2p's follow, too. Only the kernel's least waits keep real time.
 
 pub mod attached;
 pub mod host;
