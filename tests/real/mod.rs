@@ -3,6 +3,7 @@
 //! ignored; with `SCHISM_PROCESSES_REQUIRED=1` and `SCHISM_CONTAINERS_REQUIRED=1` they fail.
 
 mod clean;
+mod engine;
 mod leaks;
 mod panics;
 mod sabotage;
@@ -88,6 +89,7 @@ pub fn trials() -> Vec<Trial> {
     };
     let mut trials: Vec<Trial> = on(Backend::Process).chain(on(Backend::Container)).collect();
     trials.extend(clean::without_an_engine());
+    trials.extend(engine::without_an_engine());
     trials
 }
 
@@ -129,7 +131,10 @@ fn setup(backend: Backend) -> Setup<'static> {
 }
 
 fn all(backend: Backend) -> Vec<Named> {
-    let clean = if backend == Backend::Container { clean::trials() } else { Vec::new() };
     let told = told::trials(backend).into_iter().chain(sabotage::trials(backend));
-    told.chain(leaks::trials(backend)).chain(clean).collect()
+    let told = told.chain(leaks::trials(backend));
+    match backend {
+        Backend::Container => told.chain(clean::trials()).chain(engine::trials()).collect(),
+        _ => told.collect(),
+    }
 }

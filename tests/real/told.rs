@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -51,7 +50,6 @@ pub(super) fn trials(backend: Backend) -> Vec<Named> {
             }),
             story("containers_share_a_busy_processor_with_others", "pair.yaml", Containers::new, shares_are_their_own),
             story("containers_go_where_their_first_subnet_is_taken", "pair.yaml", beside_a_network, on_the_next_subnet),
-            ("an_engine_is_found_behind_a_link_to_its_socket".to_owned(), Box::new(an_engine_behind_a_link)),
             experiment("containers_pass_partition_heals", "partition-heals", &[], backend),
             experiment("containers_pass_every_fault", "every-fault", &[], backend),
             experiment("containers_notice_every_torn_disk", "real/killing", TORN, backend),
@@ -198,24 +196,6 @@ async fn on_the_next_subnet(mut story: Story<Containers>) -> Result<(), story::F
     let subnet = config.into_iter().find_map(|config| config.subnet);
     assert_eq!(subnet, subnets(&network(0)).nth(1));
     Ok(())
-}
-
-/// DOCKER_HOST may name a link. That it is heeded is seen where it leads nowhere.
-fn an_engine_behind_a_link() -> Result<(), Failed> {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    let Some(socket) = host.strip_prefix("unix://").filter(|socket| Path::new(socket).exists()) else {
-        eprintln!("NOT TRIED: the engine at {host} has no socket on this machine that a link could lead to");
-        return Ok(());
-    };
-    let folder = tempfile::tempdir()?;
-    let link = folder.path().join("link.sock");
-    std::os::unix::fs::symlink(socket, &link)?;
-    let mut doctor = Command::new(env!("CARGO_BIN_EXE_schism"));
-    doctor.args(["doctor", "--json"]).env("DOCKER_HOST", format!("unix://{}", link.display()));
-    let said = String::from_utf8(doctor.output()?.stdout)?;
-    let mut rows = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let found = rows.any(|row| row["name"] == "backend container" && row["fine"] == true);
-    if found { Ok(()) } else { Err(said.into()) }
 }
 
 /// What the network of this process's cluster of this number is called.

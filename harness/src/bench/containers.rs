@@ -67,6 +67,6 @@ fn floor(nodes: u32) -> Result<Duration, String> {
         stream::iter(each).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await.map_err(told)?;
         Ok(watch.elapsed())
     });
-    reaper.dismiss();
+    reaper.dismiss()?;
     took
 }

@@ -132,8 +132,14 @@ pub(super) fn supervise(arguments: &SuperviseArguments) -> i32 {
 }
 
 pub(super) fn reap(arguments: &ReapArguments) -> i32 {
-    // Nobody hears it: its harness is gone.
-    reaper::reap(&arguments.session).map_or(Verdict::Error.exit_code(), |()| 0)
+    match reaper::reap(&arguments.session) {
+        Ok(()) => 0,
+        Err(why) => {
+            // Its harness hears it, if it is there.
+            println!("{why}");
+            Verdict::Error.exit_code()
+        }
+    }
 }
 
 pub(super) fn be_a_node() -> i32 {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -27,6 +28,8 @@ pub const REPOSITORY: &str = "schism";
 pub const PROGRAM: &str = "/schism";
 /// Seconds after which an image that another build made is old: two builds may be in use by turns.
 const OLD: u64 = 3_600;
+/// How long an engine may take to read a program: it writes all of it down, too.
+const READ_WITHIN: Duration = Duration::from_secs(120);
 /// Bytes of an archive come in blocks.
 const BLOCK: usize = 512;
 /// Bytes read at once.
@@ -53,8 +56,9 @@ pub async fn provide(docker: &Docker) -> Result<String, String> {
     let name = format!("{REPOSITORY}:{tag}");
     let options = CreateImageOptionsBuilder::new().from_src("-").repo(&name).changes(changes).build();
     let body = body_try_stream(archive.map_ok(Into::into));
+    let docker = docker.clone().with_timeout(READ_WITHIN);
     let made = docker.create_image(Some(options), Some(body), None).map(|said| said.map(drop));
-    made.try_collect::<()>().await.map_err(|error| format!("the image cannot be made: {error}"))?;
+    made.try_collect::<()>().await.map_err(|error| format!("the image cannot be made: {}", told(error)))?;
     Ok(tag)
 }
 
@@ -68,7 +72,7 @@ pub async fn bring(docker: &Docker, container: &str, binary: &Path, folder: &str
     let archive = stream::iter(archive(binary, &name).map_err(unreadable)?);
     let options = UploadToContainerOptionsBuilder::new().path(folder).build();
     let body = body_try_stream(archive.map_ok(Into::into));
-    docker.upload_to_container(container, Some(options), body).await.map_err(told)?;
+    docker.clone().with_timeout(READ_WITHIN).upload_to_container(container, Some(options), body).await.map_err(told)?;
     Ok(Path::new(folder).join(name))
 }
 

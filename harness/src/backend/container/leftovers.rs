@@ -225,7 +225,7 @@ async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> 
     match removed {
         Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
         // Somebody else is about it, or a container that uses it is on its way out; or it will not go.
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(told(error)),
     }
 }
 

@@ -33,18 +33,21 @@ impl Reaper {
     /// When it cannot be started.
     pub fn start(session: &str) -> io::Result<Self> {
         let mut command = myself(&[VERB, session]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let pipe = child.stdin.take();
         Ok(Self { child, pipe })
     }
 
     /// Has it see that nothing is left, and waits for that.
-    pub fn dismiss(mut self) {
+    ///
+    /// # Errors
+    /// What is left all the same, and why: the next start sweeps what it could not.
+    pub fn dismiss(mut self) -> Result<(), String> {
         if let Some(mut pipe) = self.pipe.take() {
             let _ = pipe.write_all(&[DONE]);
         }
-        // However it ends, the next start sweeps what it could not.
-        let _ = self.child.wait();
+        let said = self.child.wait_with_output().map_err(|error| error.to_string())?;
+        if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stdout).trim_end().to_owned()) }
     }
 }
 
