@@ -56,7 +56,8 @@ impl Write for Input {
     }
 }
 
-/// Passes orders on as they come, with a heartbeat now and then, until nobody gives any or nobody takes them.
+/// Passes orders on as they come, with a heartbeat now and then, until nobody takes them. Who gives none any more is about to
+/// remove the container, and it stays until then.
 async fn pass_on(mut given: mpsc::Receiver<Vec<u8>>, mut input: impl AsyncWrite + Unpin) {
     let milliseconds = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
     let mut heartbeat = serde_json::to_vec(&Order { id: 0, what: What::Stay { milliseconds } }).unwrap_or_default();
@@ -65,10 +66,9 @@ async fn pass_on(mut given: mpsc::Receiver<Vec<u8>>, mut input: impl AsyncWrite 
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let bytes = tokio::select! {
-            order = given.recv() => order,
-            _ = beats.tick() => Some(heartbeat.clone()),
+            Some(order) = given.recv() => order,
+            _ = beats.tick() => heartbeat.clone(),
         };
-        let Some(bytes) = bytes else { return };
         if input.write_all(&bytes).await.is_err() || input.flush().await.is_err() {
             return;
         }

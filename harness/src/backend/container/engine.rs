@@ -4,8 +4,9 @@
 //! It is spoken to on a runtime of its own with one thread, so that lines to containers live on however busy the harness
 //! is, and so that whoever waits for it may be in a runtime or not.
 //!
-//! An engine may hang: Docker 20.10 seldom waits for ever on locks of its own when containers come and go, and says its
-//! version all the while. So whatever it is asked it has so long to answer, and what hangs is called so.
+//! An engine may hang: Docker before 23 locks itself out when containers of one network end at once (moby's issue 46661), and
+//! says its version all the while. So they are ended one after another, whatever it is asked it has so long to answer, and
+//! what hangs is called so.
 
 use std::error::Error;
 use std::sync::mpsc;
@@ -20,7 +21,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
 /// How long an engine may take to answer: on two busy processors it takes a second or two to start a container.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take to say what it is.
 const FOUND_WITHIN: Duration = Duration::from_secs(15);
 
@@ -99,6 +100,11 @@ impl Engine {
         work: impl Future<Output = Result<T, String>> + Send + 'static,
     ) -> Result<T, String> {
         wait(self.handle(), work)
+    }
+
+    /// Leaves to itself whatever it has been asked and has not answered. testcontainers' own clean-up would wait for it.
+    pub fn abandon(&mut self) {
+        std::mem::forget(self.runtime.take());
     }
 }
 

@@ -160,9 +160,6 @@ pub async fn remove(
         if found.is_empty() {
             return Ok(());
         }
-        if of(Kind::Container, &found).next().is_some() {
-            no_container_since = Instant::now();
-        }
         if no_container_since.elapsed() > STALE || began.elapsed() > patience {
             let lost = join_all(found.iter().map(|leftover| is_lost(docker, leftover))).await;
             if began.elapsed() > patience || lost.iter().all(|lost| *lost) {
@@ -173,10 +170,17 @@ pub async fn remove(
             join_all(of(Kind::Network, &found).map(|network| disconnect_all(docker, network))).await;
         }
         refused.clear();
-        // Networks and volumes go when nobody uses them any more.
-        for kind in [Kind::Container, Kind::Network, Kind::Volume] {
-            let asked = join_all(of(kind, &found).map(|leftover| remove_one(docker, leftover))).await;
-            refused.extend(asked.into_iter().filter_map(Result::err));
+        // Networks and volumes go when nobody uses them any more. That containers of a network end at once no engine before
+        // Docker 23 bears.
+        for leftover in [Kind::Container, Kind::Network, Kind::Volume].into_iter().flat_map(|kind| of(kind, &found)) {
+            match remove_one(docker, leftover).await {
+                Ok(()) => {}
+                Err(silence @ Error::RequestTimeoutError) => return Err(told(silence)),
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        if of(Kind::Container, &found).next().is_some() {
+            no_container_since = Instant::now();
         }
         if !refused.is_empty() {
             sleep(LOOK_AGAIN).await;
@@ -212,7 +216,7 @@ pub async fn sweep(docker: &Docker) {
 }
 
 /// Asks for something's removal.
-async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> {
+async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), Error> {
     let id = leftover.id.as_str();
     let removed = match leftover.kind {
         Kind::Container => {
@@ -225,7 +229,7 @@ async fn remove_one(docker: &Docker, leftover: &Leftover) -> Result<(), String> 
     match removed {
         Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
         // Somebody else is about it, or a container that uses it is on its way out; or it will not go.
-        Err(error) => Err(told(error)),
+        Err(error) => Err(error),
     }
 }
 

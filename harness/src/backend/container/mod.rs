@@ -26,7 +26,6 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
@@ -39,9 +38,11 @@ use testcontainers::core::client::ClientError;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt, TestcontainersError};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use self::attach::{GRACE, attach};
-use self::engine::{Engine, answer, told};
+use self::engine::{Engine, PATIENCE, answer, told};
 use self::owner::Owner;
 use self::reaper::Reaper;
 use super::process::namespaces::SUPERVISE;
@@ -189,13 +190,20 @@ impl Site for Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         let ships = std::mem::take(&mut *self.kit.ships.lock().unwrap_or_else(PoisonError::into_inner));
-        // One that hangs is left to itself.
         let _ = self.engine.wait(async move {
-            let removals = ships.into_iter().map(|ship| Handle::current().spawn(ship.rm()));
-            answer(try_join_all(removals)).await
+            let (gone, mut each) = mpsc::channel(1);
+            Handle::current().spawn(async move {
+                for ship in ships {
+                    let _ = ship.rm().await;
+                    let _ = gone.send(()).await;
+                }
+            });
+            while timeout(PATIENCE, each.recv()).await.map_err(told)?.is_some() {}
+            Ok(())
         });
         // Whatever is still there, with the network and the volume.
         let Some(Err(why)) = self.reaper.take().map(Reaper::dismiss) else { return };
+        self.engine.abandon();
         #[expect(clippy::print_stderr, reason = "the verdict stands, and nobody hears of this otherwise")]
         {
             eprintln!("of the cluster {} something is left: {why}; `schism clean` tries again", self.kit.name);
