@@ -8,7 +8,7 @@ use std::time::Duration;
 use schism_chaos::simulation::clock::Stopwatch;
 
 /// What a frame takes where a node's share of a processor was measured: 1 KiB, written to loopback and read by the same
-/// thread.
+/// thread. This and [`WAKE`] are of a quiet moment: a machine like that one counts as a little slower, which is the safe side.
 const FRAME: Duration = Duration::from_micros(8);
 /// What it takes there until another thread that waits for it has it. A virtual machine whose idle processors are asleep
 /// needs longer, however fast it is when awake.

@@ -80,9 +80,9 @@ pub fn work_all(
         AtOnce::Jobs(jobs) => jobs,
         AtOnce::Carried => thread::available_parallelism().map_or(1, NonZeroUsize::get),
     };
-    let several = errands.len() > 1 && matches!(at_once, AtOnce::Carried);
+    let counted = errands.len() > 1 && matches!(at_once, AtOnce::Carried);
     let real = jobs.iter().any(|job| job.backend != Backend::Simulated);
-    let slowness = if several && real { machine::slowness() } else { 1.0 };
+    let slowness = if counted && real { machine::slowness() } else { 1.0 };
     let takes = |errand: &Errand| match (at_once, errand) {
         (AtOnce::Carried, Errand::Run(job)) => job.burden(slowness),
         _ => PROCESSOR,
