@@ -19,6 +19,7 @@ use nix::unistd::{Pid, pipe};
 use schism::backend::container::engine::Engine;
 use schism::backend::container::leftovers::{self, Leftover};
 use schism::backend::container::owner::{Life, Owner};
+use schism::backend::process::namespaces::SUPERVISE;
 use schism_chaos::simulation::Stopwatch;
 use tempfile::TempDir;
 
@@ -102,6 +103,14 @@ impl Watch {
     /// Those of a verb.
     pub(super) fn of_verb(&self, verb: &str) -> impl Iterator<Item = PathBuf> {
         self.processes().filter(move |process| words(process).nth(1).as_deref() == Some(verb))
+    }
+
+    /// How many machines' supervisors run.
+    pub(super) fn supervisors(&self) -> usize {
+        match self.place {
+            Place::Containers => contained().count(),
+            Place::Namespaces | Place::Loopback => self.of_verb(SUPERVISE).count(),
+        }
     }
 
     /// Looks who there is.
@@ -240,9 +249,13 @@ fn outside(place: Place) -> Result<BTreeSet<String>, Failed> {
     if place != Place::Containers {
         return Ok(interfaces.filter(|name| !of_an_engine(name)).collect());
     }
-    let contained = all_processes().filter(|process| words(process).any(|word| word == CONTAINED));
-    let contained = contained.map(|process| format!("a supervisor, {}", process.display()));
+    let contained = contained().map(|process| format!("a supervisor, {}", process.display()));
     Ok(interfaces.chain(mounted()).chain(contained).collect())
+}
+
+/// Supervisors in containers, whoever's, by their folders.
+fn contained() -> impl Iterator<Item = PathBuf> {
+    all_processes().filter(|process| words(process).any(|word| word == CONTAINED))
 }
 
 /// Network namespaces that are mounted here, by their lines in proc_pid_mountinfo(5).
