@@ -2,7 +2,6 @@
 //! real command in processes of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -421,18 +420,21 @@ fn upgrades(cluster: &Up, backend: &str) -> Result<(), Failed> {
 
 /// This program with other bytes behind it: where it is.
 fn another_build(folder: &Path) -> Result<String, Failed> {
-    let build = folder.join("another");
-    std::fs::copy(env!("CARGO_BIN_EXE_schism"), &build)?;
-    std::fs::OpenOptions::new().append(true).open(&build)?.write_all(b"another")?;
-    Ok(build.canonicalize()?.display().to_string())
+    executable(&folder.join("another"), r#"cp "$1" "$0" && printf another >> "$0""#, env!("CARGO_BIN_EXE_schism"))
 }
 
 /// A script that does this: where it is.
 fn script(cluster: &Up, name: &str, does: &str) -> Result<String, Failed> {
-    let path = cluster.folder().join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{does}\n"))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(path.display().to_string())
+    executable(&cluster.folder().join(name), r##"printf '#!/bin/sh\n%s\n' "$1" > "$0""##, does)
+}
+
+/// Has a shell write an executable file, and not this process: whatever another of its threads starts meanwhile has the file open
+/// for writing, too, until it is a program of its own, and what is open for writing cannot be executed.
+fn executable(path: &Path, written: &str, word: &str) -> Result<String, Failed> {
+    let command = format!(r#"{written} && chmod +x "$0""#);
+    let ended = Command::new("sh").args(["-c", &command]).arg(path).arg(word).status()?;
+    same("whether it could be written", &ended.success(), &true)?;
+    Ok(path.canonicalize()?.display().to_string())
 }
 
 /// Node processes of this build.

@@ -1,6 +1,5 @@
 //! A supervisor by itself, with children that are no nodes: `cat` says again what it is told.
 
-use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -138,8 +137,10 @@ fn only_a_build_that_speaks_this_version_may_be_the_node() {
     let node = supervisor.life().expect("it runs").process();
     let script = |name: &str, says: &str| {
         let (path, text) = (folder.path().join(name), format!("#!/bin/sh\n[ \"$*\" = 'node --protocol' ] && {says}\n"));
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Not by this process: what another test starts meanwhile would have it open for writing, too, and nobody could run it.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", r#"printf '%s' "$1" > "$0" && chmod +x "$0""#]).arg(&path).arg(text);
+        assert!(shell.status().unwrap().success());
         path
     };
     let mut refused = |program: std::path::PathBuf| {
