@@ -22,7 +22,7 @@ pub(super) const PROCESSOR: usize = 1_000;
 /// What a node in a process is given of one when ten seconds of its story pass in a second, on a machine of [`slowness`] 1. With
 /// the experiments of `chaos/` it takes a fifth of that, its supervisor a tenth; what it has beyond is for those that start, and
 /// for parts of a cluster that meet again, which take all there is. So much that of the largest clusters, of thirty, never two
-/// meet on two processors.
+/// run at once on two processors of such a machine.
 ///
 /// [`slowness`]: super::machine::slowness
 const NODE: usize = 34;
