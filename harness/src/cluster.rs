@@ -1,11 +1,12 @@
 //! A cluster: nodes in a backend, what is done to them, and what they have said. The same on every backend.
 
+mod blueprint;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schism_chaos::active::{Active, Deed, GateState, LinkState};
-use schism_chaos::adversary::Adversary;
 use schism_chaos::draw::{NodeDescription, NodeState};
 use schism_chaos::effect::Effect;
 use schism_chaos::evidence::{Confirmed, LinkCounters, NodeCounters};
@@ -14,16 +15,13 @@ use schism_chaos::gate::Passage;
 use schism_chaos::link::Link;
 use schism_chaos::progress::Act;
 use schism_node::chain::Rules;
-use schism_node::config::Defences;
 use schism_node::control::Event;
 
-use crate::backend::{Backend, Heard, Place, draws};
-use crate::checks::Wiring;
-use crate::payments;
-use crate::topology::{LinkClass, NodePlan, Overlay, Plan, Starts, Topology};
+pub use blueprint::Blueprint;
 
-/// Coins that genesis gives a flooder, to pay itself with.
-const COINS_PER_FLOODER: usize = 64;
+use crate::backend::{Backend, Heard};
+use crate::checks::Wiring;
+use crate::topology::{LinkClass, NodePlan, Plan, Starts};
 
 /// Nodes in a backend. Positions in the plan name them.
 pub struct Cluster<B> {
@@ -62,63 +60,6 @@ pub enum State {
     Dead,
     /// It was destroyed.
     Gone,
-}
-
-/// What a cluster is built of.
-pub struct Blueprint {
-    /// Its nodes and links.
-    pub plan: Plan,
-    /// What each node starts from, in the plan's order.
-    pub places: Vec<Place>,
-    /// The chain's rules with every upgrade.
-    pub whole: Arc<Rules>,
-}
-
-impl Blueprint {
-    /// The plan of a topology under `seed`, from which wallets are drawn too; the chain's interval is multiplied by
-    /// `pace`.
-    pub fn of(topology: &Topology, plan: Plan, seed: u64, pace: f64) -> Self {
-        let mut allocations = payments::allocations(seed);
-        let floods = |node: &NodePlan| matches!(node.adversary, Some(Adversary::Flood(_)));
-        for flooder in (0..plan.nodes.len()).filter(|&node| floods(&plan.nodes[node])) {
-            let coin = (draws::payee(seed, flooder), payments::COIN);
-            allocations.extend(std::iter::repeat_n(coin, COINS_PER_FLOODER));
-        }
-        let (inbound, defences) = match topology.overlay {
-            Overlay::Unstructured { inbound, defences, .. } => (inbound, defences),
-            _ => (None, Defences::default()),
-        };
-        let mut whole = topology.chain.rules(&allocations);
-        whole.interval = whole.interval.mul_f64(pace);
-        let places = (0..plan.nodes.len()).map(|position| {
-            let node = &plan.nodes[position];
-            Place {
-                name: node.name.clone(),
-                rules: Arc::new(whole.without(&node.rejects)),
-                hashes_per_second: node.hashes_per_second / pace,
-                keep: plan.links.iter().filter(|link| link.from == position).map(|link| link.to).collect(),
-                bootstrap: node.bootstrap.clone(),
-                degree: node.degree as usize,
-                most_connections: inbound.filter(|_| node.degree > 0).map(|inbound| (node.degree + inbound) as usize),
-                defences,
-                adversary: node.adversary,
-            }
-        });
-        let mut places: Vec<Place> = places.collect();
-        share_rules(&mut places);
-        Self { plan, places, whole: Arc::new(whole) }
-    }
-}
-
-/// Nodes of one opinion share one value: a thousand copies of genesis are a hundred megabytes.
-fn share_rules(places: &mut [Place]) {
-    let mut known: Vec<Arc<Rules>> = Vec::new();
-    for place in places {
-        match known.iter().find(|rules| **rules == place.rules) {
-            Some(rules) => place.rules = rules.clone(),
-            None => known.push(place.rules.clone()),
-        }
-    }
 }
 
 impl<B: Backend> Cluster<B> {

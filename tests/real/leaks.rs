@@ -3,21 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, Uid};
-use schism::backend::container::leftovers::Kind;
+use nix::unistd::Pid;
 use schism::backend::container::reaper;
-use schism::backend::process::namespaces::SUPERVISE;
 use schism::live::door::{STATE, State};
 use schism::suite::Backend;
 use schism::timeline::Happening;
@@ -25,17 +22,11 @@ use schism_chaos::progress::{Phase, Verb};
 use schism_chaos::simulation::Stopwatch;
 use schism_node::control::Event;
 
+use super::place::{Place, SCHISM};
+use super::said::{FIRST, Said};
 use super::watch::{GONE_WITHIN, Watch, number};
 use super::{Named, panics};
 
-pub(super) use super::watch::with_variable;
-
-/// The command.
-const SCHISM: &str = env!("CARGO_BIN_EXE_schism");
-/// In a user namespace: nobody in it may make a network namespace.
-const FORBID_NETWORKS: &str = "echo 0 > /proc/sys/user/max_net_namespaces";
-/// In the first line, which comes on standard output; what happens is told on standard error. The backend has been tried then.
-const FIRST: &str = "seed";
 /// How long a command may take to come to where it is ended.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs of each backend that are ended in all, at least: `SCHISM_LEAKS` says another number, as every night does.
@@ -47,8 +38,6 @@ const ROOM: &str = "32m";
 const NO_ROOM: &str = "64k";
 /// Nodes of the experiment.
 const NODES: usize = 4;
-/// In the names of their containers, and in no other that is made only to try the engine.
-const NODE: &str = "-miner-";
 /// After how long a command was gone that was ended; nothing: it does not count.
 type Gone = Option<Duration>;
 
@@ -123,65 +112,6 @@ pace: { process: 0.1, container: 0.1 }
 const HURT: &str = "  - { at: 5s, partition: half, for: 12s }
   - { at: 8s, freeze: one, for: 6s }
 ";
-
-/// Where a run has its nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In network namespaces.
-    Namespaces,
-    /// On the loopback: the run may make no network namespace.
-    Loopback,
-    /// In containers.
-    Containers,
-}
-
-impl Place {
-    pub(super) const ALL: [Self; 3] = [Self::Namespaces, Self::Loopback, Self::Containers];
-
-    pub(super) fn backend(self) -> Backend {
-        match self {
-            Self::Namespaces | Self::Loopback => Backend::Process,
-            Self::Containers => Backend::Container,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Namespaces => "process",
-            Self::Loopback => "loopback",
-            Self::Containers => "container",
-        }
-    }
-
-    /// How many of so many runs are ended there: of the weaker kind of processes half.
-    fn share(self, runs: usize) -> usize {
-        if self == Self::Loopback { runs / 2 } else { runs }
-    }
-
-    /// A program there.
-    fn program(self, program: &Path) -> Command {
-        if self == Self::Loopback { on_the_loopback(program) } else { Command::new(program) }
-    }
-
-    /// The same where the folder for runs has so much room; in a mount namespace of its own, so that this, too, goes with it.
-    fn schism_with_room(self, room: &str, runs: &Path) -> Command {
-        let mount = format!("mount -t tmpfs -o size={room} schism \"$0\"");
-        let mut steps = vec![mount.as_str()];
-        steps.extend((self == Self::Loopback).then_some(FORBID_NETWORKS));
-        let is_root = Uid::effective().is_root() && self != Self::Loopback;
-        let mut command = Command::new("unshare");
-        command.args(["--mount", if is_root { "--" } else { "--map-root-user" }, "sh", "-c"]);
-        command.arg(format!("{} && exec \"$@\"", steps.join(" && "))).arg(runs).arg(SCHISM);
-        command
-    }
-}
-
-/// A program that may make no network namespace.
-pub fn on_the_loopback(program: &Path) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "sh", "-c", &format!("{FORBID_NETWORKS} && exec \"$0\" \"$@\"")]).arg(program);
-    command
-}
 
 /// Every way to end, at every stage, and what else has clusters.
 pub(super) fn trials(backend: Backend) -> Vec<Named> {
@@ -319,7 +249,7 @@ fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<Gone>
         (End::Panic, _) => Said::of(&mut run)?.until(panics::WORDS)?.drain(),
         (_, Stage::Creating) => {
             Said::of(&mut run)?.until(stage.words())?.drain();
-            watch.until(PATIENCE, "a machine is made", |watch| Ok(machines(watch)? > 0))?;
+            watch.until(PATIENCE, "a machine is made", |watch| Ok(watch.machines()? > 0))?;
             watch.look()?;
         }
         (_, Stage::Stopping) => {
@@ -327,7 +257,7 @@ fn try_to_end_a_run(place: Place, end: End, stage: Stage) -> Result<Option<Gone>
             watch.look()?;
             said.until(stage.words())?.drain();
             if place == Place::Containers {
-                watch.until(PATIENCE, "a container is gone", |watch| Ok(machines(watch)? < NODES))?;
+                watch.until(PATIENCE, "a container is gone", |watch| Ok(watch.machines()? < NODES))?;
             }
         }
         _ => {
@@ -370,13 +300,6 @@ fn see_the_end(watch: &Watch, mut command: Child, since: &Stopwatch) -> Result<(
     Ok((gone, command.wait()?))
 }
 
-/// Machines of nodes that a command has now.
-fn machines(watch: &Watch) -> Result<usize, Failed> {
-    let in_containers =
-        watch.held()?.iter().filter(|one| one.kind == Kind::Container && one.name.contains(NODE)).count();
-    Ok(in_containers + watch.of_verb(SUPERVISE).count())
-}
-
 /// Two workers of a suite have a cluster each.
 fn end_a_suite(place: Place, signal: Signal) -> Result<Gone, Failed> {
     let mut watch = Watch::new(place)?;
@@ -388,7 +311,7 @@ fn end_a_suite(place: Place, signal: Signal) -> Result<Gone, Failed> {
     // machine is no matter of suites.
     watch.until(PATIENCE, "both clusters have their machines", |watch| {
         watch.look_who_is_there();
-        Ok(machines(watch)? == 2 * NODES && watch.supervisors() == 2 * NODES)
+        Ok(watch.machines()? == 2 * NODES && watch.supervisors() == 2 * NODES)
     })?;
     watch.look()?;
     let since = Stopwatch::start();
@@ -443,7 +366,7 @@ fn end_a_run_without_a_reaper() -> Result<(), Failed> {
     run.kill()?;
     run.wait()?;
     // Of the others something is left now, unless another trial has begun since and has swept.
-    watch.until(GONE_WITHIN, "its containers are gone", |watch| Ok(machines(watch)? == 0))?;
+    watch.until(GONE_WITHIN, "its containers are gone", |watch| Ok(watch.machines()? == 0))?;
     let mut next_watch = Watch::new(Place::Containers)?;
     let mut next = start(&mut next_watch, "running begins")?;
     let left = watch.held()?;
@@ -463,36 +386,5 @@ fn fill(run: &Child, runs: &Path) -> Result<(), Failed> {
             Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-/// What a run says, line by line.
-struct Said(Box<dyn BufRead + Send>);
-
-impl Said {
-    /// On the stream that somebody listens to.
-    fn of(run: &mut Child) -> Result<Self, Failed> {
-        let out = run.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
-        let out = out.or(run.stderr.take().map(|errors| Box::new(errors) as _)).ok_or("a run without streams")?;
-        Ok(Self(Box::new(BufReader::new(out))))
-    }
-
-    /// Reads until a line has these words in it.
-    fn until(mut self, words: &str) -> Result<Self, Failed> {
-        let mut said = String::new();
-        loop {
-            let before = said.len();
-            if self.0.read_line(&mut said)? == 0 {
-                return Err(format!("it ended before it said {words:?}: {said}").into());
-            }
-            if said[before..].contains(words) {
-                return Ok(self);
-            }
-        }
-    }
-
-    /// The rest is read, too, and by nobody: who speaks to nobody ends.
-    fn drain(self) {
-        thread::spawn(move || self.0.lines().for_each(drop));
     }
 }

@@ -4,17 +4,20 @@
 
 mod clean;
 mod engine;
+mod interrupted;
 mod leaks;
 mod panics;
+mod place;
 mod sabotage;
+mod said;
 mod told;
 mod watch;
 
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use leaks::on_the_loopback;
 pub use panics::{PANICS, panic_on_the_way};
+pub use place::on_the_loopback;
 
 use libtest_mimic::{Failed, Trial};
 use schism::backend::capability::Offer;
@@ -132,7 +135,7 @@ fn setup(backend: Backend) -> Setup<'static> {
 
 fn all(backend: Backend) -> Vec<Named> {
     let told = told::trials(backend).into_iter().chain(sabotage::trials(backend));
-    let told = told.chain(leaks::trials(backend));
+    let told = told.chain(leaks::trials(backend)).chain(interrupted::trials(backend));
     match backend {
         Backend::Container => told.chain(clean::trials()).chain(engine::trials()).collect(),
         _ => told.collect(),

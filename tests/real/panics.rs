@@ -13,7 +13,8 @@ use schism::interrupt::Interrupt;
 use schism::suite::{Job, play_on};
 use schism::timeline::Entry;
 
-use super::leaks::{Place, Stage};
+use super::leaks::Stage;
+use super::place::Place;
 use crate::experiments;
 
 /// Names the stage at which it panics.

@@ -26,7 +26,7 @@ use schism_node::control::{Answer, Question};
 use schism_node::wire::{Multiaddr, PeerId};
 
 use super::Named;
-use super::leaks::Place;
+use super::place::Place;
 
 /// The same file passes where nobody sabotages it.
 const FILE: &str = "../chaos/every-fault.yaml";

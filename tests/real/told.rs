@@ -25,7 +25,7 @@ use schism_chaos::fault::{CrashKind, Fault, Links};
 use testcontainers::bollard::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use testcontainers::bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions};
 
-use super::{Named, leaks, sabotage};
+use super::{Named, sabotage, watch};
 use crate::{experiments, stories};
 
 /// Real seconds that a second of these stories takes.
@@ -127,7 +127,7 @@ async fn neighbours_are_known(mut story: Story<Processes>) -> Result<(), story::
     story.start().await?;
     let trial = std::env::var(super::TRIAL).expect("a trial has a name");
     let is_node = |process: &PathBuf| fs::read(process.join("cmdline")).is_ok_and(|line| line.ends_with(b"\0node\0"));
-    let tables: Vec<String> = leaks::with_variable(super::TRIAL, &trial)
+    let tables: Vec<String> = watch::with_variable(super::TRIAL, &trial)
         .filter(is_node)
         .map(|process| fs::read_to_string(process.join("net/arp")).expect("a node lives"))
         .collect();
@@ -268,10 +268,9 @@ where
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies").join(topology);
         let topology = Topology::load(&file, &[]).map_err(|refusal| refusal.to_string())?;
         let pace = if topology.chain.interval() < seconds(10) { SLOWER } else { PACE };
-        let settings = Settings { seed: 7, pace, gated: false, small_disks: false, folder: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let story = Story::on(begin(settings)?, &topology, 7);
+            let story = Story::on(begin(Settings::plain(7, pace))?, &topology, 7);
             tell(story).await.map_err(|failed| failed.to_string().into())
         })
     };

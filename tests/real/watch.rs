@@ -17,13 +17,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe};
 use schism::backend::container::engine::Engine;
-use schism::backend::container::leftovers::{self, Leftover};
+use schism::backend::container::leftovers::{self, Kind, Leftover};
 use schism::backend::container::owner::{Life, Owner};
 use schism::backend::process::namespaces::SUPERVISE;
 use schism_chaos::simulation::Stopwatch;
 use tempfile::TempDir;
 
-use super::leaks::Place;
+use super::place::Place;
 
 /// After which everything must be gone.
 pub(super) const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -33,6 +33,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const MARK: &str = "SCHISM_LEAK_MARK";
 /// What the supervisor in a container is told, and no other process.
 const CONTAINED: &str = "--grace";
+
+/// In the names of nodes' containers, and in no other that is made only to try the engine.
+const NODE: &str = "-miner-";
 
 /// A watch.
 pub(super) struct Watch {
@@ -105,6 +108,13 @@ impl Watch {
         self.processes().filter(move |process| words(process).nth(1).as_deref() == Some(verb))
     }
 
+    /// Machines of nodes that it has now.
+    pub(super) fn machines(&self) -> Result<usize, Failed> {
+        let in_containers =
+            self.held()?.iter().filter(|one| one.kind == Kind::Container && one.name.contains(NODE)).count();
+        Ok(in_containers + self.of_verb(SUPERVISE).count())
+    }
+
     /// How many machines' supervisors run.
     pub(super) fn supervisors(&self) -> usize {
         match self.place {
@@ -151,7 +161,7 @@ impl Watch {
         &mut self,
         within: Duration,
         what: &str,
-        so: impl Fn(&mut Self) -> Result<bool, Failed>,
+        mut so: impl FnMut(&mut Self) -> Result<bool, Failed>,
     ) -> Result<(), Failed> {
         let since = Stopwatch::start();
         while !so(self)? {

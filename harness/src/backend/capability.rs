@@ -193,7 +193,7 @@ fn is_slow(link: &LinkClass) -> bool {
 
 /// What a cluster is told that is only asked what it can do.
 fn anything() -> Settings {
-    Settings { seed: 0, pace: 1.0, gated: false, small_disks: false, folder: None }
+    Settings::plain(0, 1.0)
 }
 
 /// Settings that forbid user namespaces to whoever is not root: where they are, the value that does, and what it means.

@@ -76,7 +76,7 @@ type Begin<S> = fn(Settings) -> Result<Real<S>, String>;
 pub fn measure<S: Site>(begin: Begin<S>) -> Result<Vec<Row>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
-        let mut pair = begin(Settings { seed: SEED, pace: 1.0, gated: false, small_disks: false, folder: None })?;
+        let mut pair = begin(Settings::plain(SEED, 1.0))?;
         for name in ["near", "far"] {
             pair.add(Place { name: name.to_owned(), ..Place::nobody() });
         }

@@ -152,8 +152,7 @@ impl<S: Site> Quiet<S> {
         let topology = topology(nodes as usize, overlay);
         let mut blueprint = Blueprint::of(&topology, topology.plan(SEED), SEED, 1.0);
         blueprint.places.iter_mut().for_each(|place| place.hashes_per_second = 0.0);
-        let settings = Settings { seed: SEED, pace: 1.0, gated: false, small_disks: false, folder: None };
-        let mut cluster = Cluster::new(begin(settings)?, blueprint);
+        let mut cluster = Cluster::new(begin(Settings::plain(SEED, 1.0))?, blueprint);
         cluster.start().await?;
         let peers = vec![BTreeSet::new(); nodes as usize];
         Ok(Self { cluster, tips: BTreeMap::new(), peers, heard: Duration::ZERO })

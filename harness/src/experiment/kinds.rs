@@ -5,7 +5,6 @@ use std::time::Duration;
 use schism_chaos::evidence::CLOCK_GRAIN;
 use schism_chaos::fault::{Actor, CrashKind, DiskTrouble, Fault, Join, Links, Partition};
 use schism_chaos::quantity::{Bandwidth, Length, Pause, Rate, Share};
-use schism_chaos::schedule::Prove;
 use schism_chaos::selector::{Amount, Role, Selector, Set};
 
 use crate::known::Known;
@@ -343,49 +342,6 @@ fn signed(context: &Context, node: &Node) -> Option<f64> {
     context.pause(&back).map(|time| -time.as_secs_f64())
 }
 
-/// Reads a `prove`; sides can only be proven of what makes sides.
-pub(super) fn read_prove(context: &Context, node: &Node, fault: Option<&Fault>) -> Option<Prove> {
-    let fields = context.map(node, "a proof")?;
-    let each_side_mined = fields.optional("each_side_mined", Context::count);
-    let tips_differ = fields.optional("tips_differ", Context::count);
-    let peers_lost = fields.optional("peers_lost", Context::count);
-    let frames_touched = fields.optional("frames_touched", Context::whole::<u64>);
-    let blocks_missed = fields.optional("blocks_missed", Context::count);
-    let blocks_refused = fields.optional("blocks_refused", Context::count);
-    let blocks_mined = fields.optional("blocks_mined", Context::count);
-    let writes_lost = fields.optional("writes_lost", Context::whole::<u64>);
-    if let (Some(entry), Some(fault)) = (fields.entry("each_side_mined"), fault)
-        && !makes_sides(fault)
-    {
-        let help = "it is for partition, cut and isolate".to_owned();
-        context.wrong(entry.at, format!("a {} has no sides", fault.name()), Some(help));
-        return None;
-    }
-    if let (Some(entry), Some(fault)) = (fields.entry("blocks_mined"), fault)
-        && !matches!(fault, Fault::HashPower { .. })
-    {
-        let help = "it is for hash_power".to_owned();
-        context.wrong(entry.at, format!("a {} gives no hash power to anybody", fault.name()), Some(help));
-        return None;
-    }
-    fields.finish();
-    Some(Prove {
-        each_side_mined: each_side_mined?,
-        tips_differ: tips_differ?,
-        peers_lost: peers_lost?,
-        frames_touched: frames_touched?,
-        blocks_missed: blocks_missed?,
-        blocks_refused: blocks_refused?,
-        blocks_mined: blocks_mined?,
-        writes_lost: writes_lost?,
-    })
-}
-
-/// Whether a fault parts nodes into sides.
-pub(super) fn makes_sides(fault: &Fault) -> bool {
-    matches!(fault, Fault::Partition(_) | Fault::Cut { .. } | Fault::Isolate { .. })
-}
-
 /// What [`read`] reads: the kind's key and its value.
 pub(super) fn print(fault: &Fault) -> (String, Printed) {
     let with_links = |links: &Links, rest: Printed| rest.and(print_links(links));
@@ -452,23 +408,6 @@ fn print_links(links: &Links) -> Printed {
         Links::Between(one, other) => map([("between", Some(list([one, other], text)))]),
         Links::OneWay { from, to } => map([("from", Some(text(from))), ("to", Some(text(to)))]),
     }
-}
-
-/// Prints a proof, where it asks for anything.
-pub(super) fn print_prove(prove: &Prove) -> Option<Printed> {
-    let asked = *prove != Prove::default();
-    asked.then(|| {
-        map([
-            ("each_side_mined", prove.each_side_mined.map(Into::into)),
-            ("tips_differ", prove.tips_differ.map(Into::into)),
-            ("peers_lost", prove.peers_lost.map(Into::into)),
-            ("frames_touched", prove.frames_touched.map(Into::into)),
-            ("blocks_missed", prove.blocks_missed.map(Into::into)),
-            ("blocks_refused", prove.blocks_refused.map(Into::into)),
-            ("blocks_mined", prove.blocks_mined.map(Into::into)),
-            ("writes_lost", prove.writes_lost.map(Into::into)),
-        ])
-    })
 }
 
 fn word<T: PartialEq>(value: T, words: &[(&'static str, T)]) -> &'static str {

@@ -5,6 +5,7 @@ mod expect;
 mod kinds;
 mod load;
 mod print;
+mod prove;
 mod read;
 #[cfg(test)]
 mod tests;

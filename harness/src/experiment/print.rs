@@ -9,6 +9,7 @@ use schism_chaos::simulation::WorkPrices;
 
 use super::{
     Check, Control, Expectation, Experiment, Limits, Load, Pace, Percentiles, Replay, Replayed, Scope, Split, kinds,
+    prove,
 };
 use crate::yaml::{Node, Printed, list, map, text};
 
@@ -76,7 +77,7 @@ fn print_step(step: &Step) -> Printed {
         Lasting::End | Lasting::Instant => map([]),
     };
     let fault = Printed::Map(vec![kinds::print(&step.fault)]);
-    trigger.and(fault).and(lasting).and(map([("prove", kinds::print_prove(&step.prove))]))
+    trigger.and(fault).and(lasting).and(map([("prove", prove::print(&step.prove))]))
 }
 
 fn print_start(start: &Start) -> (&'static str, Printed) {

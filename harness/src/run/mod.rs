@@ -121,7 +121,11 @@ impl<B: Backend> Run<B> {
     /// # Errors
     /// When a node cannot be started.
     pub async fn start(&mut self, patience: Duration) -> Result<(), Broken> {
-        self.cluster.start().await.map_err(Broken::Backend)?;
+        if let Err(why) = self.cluster.start().await {
+            // Who is interrupted makes no more machines: that is no failure.
+            self.look_up()?;
+            return Err(Broken::Backend(why));
+        }
         let deadline = self.cluster.now() + patience;
         let mut lonely: Vec<bool> = self.states().map(|state| state == State::Alive).collect();
         while lonely.len() > 1 && lonely.contains(&true) {

@@ -158,6 +158,7 @@ fn real<B: PlaceOfNodes>(
         gated: gated(&played) || live.is_some(),
         small_disks: fills_disks(&played),
         folder: setup.folder.map(|folder| std::path::absolute(folder.path())).transpose().map_err(|e| e.to_string())?,
+        interrupt: setup.interrupt.clone(),
     };
     let orders = Orders {
         unhealed: never_healed(experiment, setup.without),

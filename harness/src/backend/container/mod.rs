@@ -167,7 +167,10 @@ impl Site for Fleet {
         self.engine.wait(async move {
             let each = with_logs.into_iter().map(|(log, wanted)| {
                 let kit = kit.clone();
-                async move { kit.make(wanted.name, wanted.ears, log).await }
+                async move {
+                    wanted.still()?;
+                    kit.make(wanted.name, wanted.ears, log).await
+                }
             });
             stream::iter(each).buffered(AT_ONCE).try_collect::<Vec<_>>().await
         })

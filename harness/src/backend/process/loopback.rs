@@ -51,7 +51,9 @@ impl Site for Loopback {
     const LAYER: Layer = Layer::Transport;
 
     fn make(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Machine>, String> {
-        let make = |Wanted { number, name, ears }: Wanted| {
+        let make = |wanted: Wanted| {
+            wanted.still()?;
+            let Wanted { number, name, ears, .. } = wanted;
             let begin = || -> io::Result<_> {
                 let mut command = myself(&[SUPERVISE, "--loopback"]);
                 match self.log(&name) {

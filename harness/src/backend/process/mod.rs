@@ -78,7 +78,9 @@ impl Namespaces {
 
 impl Site for Namespaces {
     fn make(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Machine>, String> {
-        let make = |Wanted { number, name, ears }: Wanted| {
+        let make = |wanted: Wanted| {
+            wanted.still()?;
+            let Wanted { number, name, ears, .. } = wanted;
             let address = address(number);
             let attached =
                 self.enter(number, &name, address).and_then(|command| attach(command, Becomes::Followed, ears));

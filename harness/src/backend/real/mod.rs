@@ -33,6 +33,7 @@ use self::host::Host;
 use self::site::{Layer, Machine, Site, Wanted};
 use super::capability::Offer;
 use super::{Backend, Heard, Inbox, MOST_CONNECTIONS, Place, draws};
+use crate::interrupt::Interrupt;
 use crate::supervisor::netlink::disciplines::SOUGHT;
 use crate::supervisor::probe::{Probe, Probed};
 use crate::supervisor::protocol::{Fruit, Instructions, Report, VERSION, Way, What};
@@ -57,6 +58,15 @@ pub struct Settings {
     pub small_disks: bool,
     /// Where logs are kept, and stores where the site can; nothing: nowhere.
     pub folder: Option<PathBuf>,
+    /// Whether somebody wants it to end: no more machines are made then.
+    pub interrupt: Interrupt,
+}
+
+impl Settings {
+    /// A cluster without gates, small disks and a folder, which nobody interrupts.
+    pub fn plain(seed: u64, pace: f64) -> Self {
+        Self { seed, pace, gated: false, small_disks: false, folder: None, interrupt: Interrupt::default() }
+    }
 }
 
 /// A cluster of real nodes.
@@ -194,7 +204,7 @@ impl<S: Site> Real<S> {
         let missing: Vec<usize> = nodes.clone().filter(|&node| self.hosts[node].attached.is_none()).collect();
         let wanted = missing.iter().map(|&number| {
             let name = self.hosts[number].place.name.clone();
-            Wanted { number, ears: self.ears(number, &name), name }
+            Wanted { number, ears: self.ears(number, &name), name, interrupt: self.settings.interrupt.clone() }
         });
         let wanted = wanted.collect();
         for (node, Machine { attached, place }) in missing.iter().zip(self.site.make(wanted)?) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::attached::{Attached, Ears};
+use crate::interrupt::Interrupt;
 use crate::supervisor::netlink::links::Neighbour;
 
 /// A machine that is wanted.
@@ -13,6 +14,18 @@ pub struct Wanted {
     pub name: String,
     /// Who hears its supervisor.
     pub ears: Ears,
+    /// Whether somebody wants the run to end.
+    pub interrupt: Interrupt,
+}
+
+impl Wanted {
+    /// That it is still wanted: to be asked just before it is made, which takes long when there are many.
+    ///
+    /// # Errors
+    /// When somebody wants the run to end.
+    pub fn still(&self) -> Result<(), String> {
+        if self.interrupt.asked() { Err(format!("{}: nobody wants it any more", self.name)) } else { Ok(()) }
+    }
 }
 
 /// A machine whose supervisor listens.
@@ -37,7 +50,7 @@ pub trait Site {
     /// Who hurts links there.
     const LAYER: Layer = Layer::Kernel;
 
-    /// Makes machines; they are returned in the same order.
+    /// Makes machines that are [`Wanted::still`] wanted; they are returned in the same order.
     ///
     /// # Errors
     /// Why one could not be made.

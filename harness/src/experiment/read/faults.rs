@@ -7,7 +7,7 @@ use schism_chaos::schedule::{Lasting, Moment, Prove, Start, Step, Trigger};
 use schism_chaos::selector::Selector;
 
 use super::steps::{self, Named};
-use crate::experiment::kinds;
+use crate::experiment::{kinds, prove};
 use crate::known::Known;
 use crate::yaml::{Context, Entry, Fields, Node, Value};
 
@@ -126,7 +126,7 @@ fn read_step(context: &Context, node: &Node, scope: &Scope, position: usize) -> 
     let fault = read_fault(context, &fields, scope);
     let instant = fault.as_ref().is_some_and(|fault| !fault.heals());
     let lasting = read_lasting(context, &fields, scope, position, instant);
-    let prove = fields.or("prove", Prove::default(), |context, node| kinds::read_prove(context, node, fault.as_ref()));
+    let prove = fields.or("prove", Prove::default(), |context, node| prove::read(context, node, fault.as_ref()));
     let every = fields.entry("every");
     fields.finish();
     let (trigger, fault) = (trigger?, fault?);

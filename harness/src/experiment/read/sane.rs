@@ -3,7 +3,7 @@
 use schism_chaos::quantity::Length;
 use schism_chaos::schedule::{Lasting, Start};
 
-use crate::experiment::{Check, Experiment, Without, kinds};
+use crate::experiment::{Check, Experiment, Without, prove};
 use crate::yaml::{Context, Entry, Place, Value};
 
 /// Notes contradictions between the parts; nothing then.
@@ -31,7 +31,7 @@ pub(super) fn check(context: &Context, experiment: &Experiment, at: Place, entri
     } else if experiment.always.is_empty() && experiment.finally.is_empty() {
         wrong(at, "this experiment asks for nothing".into(), "add `always`, `finally` or a `claim`");
     }
-    let sides = experiment.faults.iter().any(|step| kinds::makes_sides(&step.fault));
+    let sides = experiment.faults.iter().any(|step| prove::makes_sides(&step.fault));
     for expectation in &experiment.finally {
         if matches!(expectation.check, Check::Converged { from_each_side: true, .. }) && !sides {
             wrong(
